@@ -1,0 +1,6 @@
+// What only the services say to each other: gRPC and NATS. Apart from index.ts, because it brings
+// grpc-js along and a browser must not load that.
+
+export * from './generated/twotick/v1/envelope_store.ts'
+export * from './generated/twotick/v1/event.ts'
+export * from './generated/twotick/v1/metadata_validation.ts'

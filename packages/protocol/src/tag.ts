@@ -1,0 +1,18 @@
+// The tag of a message and the chain of tags of a sender. `sent_tag` condenses which messages the
+// store accepted, in which order, into 8 bytes, so that a device restored from an old copy of its
+// store finds out (design: STREAM_FORKED).
+
+import { sha256 } from '@noble/hashes/sha2.js'
+
+export const TAG_BYTES = 8
+
+/** The chain before the first send. */
+export const FIRST_SENT_TAG: Uint8Array = new Uint8Array(TAG_BYTES)
+
+/** The chain after one more accepted message: first 8 bytes of SHA-256(sent_tag, tag). */
+export function nextSentTag(sentTag: Uint8Array, tag: Uint8Array): Uint8Array {
+  const both = new Uint8Array(2 * TAG_BYTES)
+  both.set(sentTag, 0)
+  both.set(tag, TAG_BYTES)
+  return sha256(both).slice(0, TAG_BYTES)
+}
