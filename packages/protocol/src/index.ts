@@ -3,6 +3,12 @@
 
 export * from './generated/twotick/v1/device.ts'
 export * from './generated/twotick/v1/refusal.ts'
+// Every generated file has these three; one stands for all.
+export {
+  type MessageFns,
+  protobufFileName,
+  protobufPackage,
+} from './generated/twotick/v1/device.ts'
 export * from './address.ts'
 export * from './signed.ts'
 export * from './tag.ts'

@@ -4,3 +4,9 @@
 export * from './generated/twotick/v1/envelope_store.ts'
 export * from './generated/twotick/v1/event.ts'
 export * from './generated/twotick/v1/metadata_validation.ts'
+// Every generated file has these three; one stands for all.
+export {
+  type MessageFns,
+  protobufFileName,
+  protobufPackage,
+} from './generated/twotick/v1/envelope_store.ts'

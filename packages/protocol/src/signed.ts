@@ -5,7 +5,7 @@ import { type AccountId, type DeviceAddress } from './address.ts'
 const encoder = new TextEncoder()
 
 function signed(label: string, ...fields: readonly (string | Uint8Array)[]): Uint8Array {
-  const parts = [encoder.encode(label)]
+  const parts: Uint8Array[] = [encoder.encode(label)]
   for (const field of fields) {
     parts.push(Uint8Array.of(0), typeof field === 'string' ? encoder.encode(field) : field)
   }
