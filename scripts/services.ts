@@ -4,9 +4,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './servers/free-port.ts'
 
 export const SERVICES = [
   'envelope-store',
@@ -49,17 +49,6 @@ export interface ServiceProcess {
   stop(): Promise<number | null>
   /** Any signal, at once; resolves when the process is gone if the signal ends it. */
   signal(signal: NodeJS.Signals): Promise<void>
-}
-
-/** A port nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 /** Each service's environment, without what this process happens to have set for twotick. */
