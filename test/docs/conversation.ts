@@ -12,6 +12,7 @@ import {
   FIRST_SENT_TAG,
   nextSentTag,
   signedHello,
+  StatusState,
   Up,
 } from '@twotick/protocol'
 
@@ -41,7 +42,7 @@ export function conversation(): string {
   const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' }).subarray(-32)
   return [
     'Alice connects. What she signs, her public key, and the frames:\n',
-    fenced([`public key  ${spaced(publicKey)}`, `signed      ${spaced(toSign)}`]),
+    fenced(['public key', ...wrapped(spaced(publicKey)), 'signed', ...wrapped(spaced(toSign))]),
     down('gateway → Alice', { $case: 'challenge', value: { nonce } }),
     up('Alice → gateway', helloFrame(sign(null, toSign, key))),
     down('gateway → Alice', welcomeFrame()),
@@ -73,7 +74,7 @@ function welcomeFrame(): DownFrame {
     windowEntries: 256,
     windowBytes: 1_048_576,
     silenceMs: 35_000,
-    sendsMax: 256,
+    sendsMax: 64,
   }
   const serverTimeMs = 1_700_000_000_000
   return { $case: 'welcome', value: { session: 1, epoch, ...position, limits, serverTimeMs } }
@@ -121,7 +122,7 @@ function statusFrame(): DownFrame {
   const recipientAccountId = bob.accountId
   return {
     $case: 'status',
-    value: { queryId: 1, recipientAccountId, answers: [{ no: 1, state: 2 }] },
+    value: { queryId: 1, recipientAccountId, answers: [{ no: 1, state: StatusState.DELIVERED }] },
   }
 }
 
@@ -165,7 +166,13 @@ function oneField(name: string, field: unknown, indent: string): string[] {
     const inner = fieldLines(field, `${indent}  `)
     return inner.length === 0 ? [] : [`${indent}${name} {`, ...inner, `${indent}}`]
   }
-  return field === 0 || field === '' || field === undefined ? [] : [`${indent}${name}: ${field}`]
+  if (field === 0 || field === '' || field === undefined) return []
+  return [`${indent}${name}: ${memberName(name, field) ?? field}`]
+}
+
+function memberName(name: string, field: unknown): string | undefined {
+  const members = { type: EnvelopeType, state: StatusState }[name]
+  return Object.entries(members ?? {}).find(([, number]) => number === field)?.[0]
 }
 
 function snake(name: string): string {
