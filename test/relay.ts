@@ -43,6 +43,8 @@ export interface Relay {
   readonly output: string[]
   /** Rows of a query as the superuser. */
   sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+  /** One more gateway beside the first; it ends with the relay. */
+  addGateway(): Promise<{ url: string; process: ServiceProcess }>
   stop(): Promise<void>
 }
 
@@ -87,8 +89,21 @@ export async function startRelay({ env = {}, ownServers = false }: RelayOptions 
   const pool = new pg.Pool({ connectionString: database.url, max: 2 })
   pool.on('error', (error) => keep(output, `test pool: ${error.message}`))
 
+  const moreGateways: ServiceProcess[] = []
+  async function addGateway() {
+    const listen = `127.0.0.1:${await freePort()}`
+    const health = `127.0.0.1:${await freePort()}`
+    const ports = { TWOTICK_LISTEN: listen, TWOTICK_HEALTH_LISTEN: health }
+    const whole = { ...environments.gateway, ...env.gateway, ...ports }
+    const print = (line: string) => keep(output, `gateway ${listen}: ${line}`)
+    const gateway = createServiceProcess('gateway', whole, print)
+    moreGateways.push(gateway)
+    await gateway.start()
+    return { url: `ws://${listen}`, process: gateway }
+  }
+
   async function stop(): Promise<void> {
-    await services.gateway.stop()
+    await Promise.all([services.gateway, ...moreGateways].map((gateway) => gateway.stop()))
     await Promise.all(SERVICES.map((name) => services[name].stop()))
     await pool.end()
     await Promise.all([nats.stop(), redis.stop()])
@@ -105,6 +120,7 @@ export async function startRelay({ env = {}, ownServers = false }: RelayOptions 
     postgres,
     output,
     sql: async (text, values) => (await pool.query(text, values)).rows,
+    addGateway,
     stop,
   }
   return relay
