@@ -1,0 +1,39 @@
+-- Roles and schemas, for the database that it runs in. Run by its owner, before the migrations, and
+-- harmless to run again. One role a service that owns tables, and no service reads another's:
+--
+--   twotick_store      envelope-store        schema mailbox
+--   twotick_directory  metadata-validation   schema directory
+--
+-- The roles read and write rows; they own nothing and create nothing. They are made without a
+-- password: give them one (or a certificate, or peer authentication) where Postgres asks for it.
+
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'twotick_store') then
+    create role twotick_store login nosuperuser nocreatedb nocreaterole noinherit;
+  end if;
+  if not exists (select from pg_roles where rolname = 'twotick_directory') then
+    create role twotick_directory login nosuperuser nocreatedb nocreaterole noinherit;
+  end if;
+exception
+  -- Another database of the same cluster is being prepared at this moment.
+  when duplicate_object or unique_violation then null;
+end
+$$;
+
+create schema if not exists mailbox;
+create schema if not exists directory;
+
+revoke create on schema public from public;
+
+grant usage on schema mailbox to twotick_store;
+grant usage on schema directory to twotick_directory;
+
+grant select, insert, update, delete on all tables in schema mailbox to twotick_store;
+grant select, insert, update, delete on all tables in schema directory to twotick_directory;
+
+-- Tables that migrations make from now on.
+alter default privileges in schema mailbox
+  grant select, insert, update, delete on tables to twotick_store;
+alter default privileges in schema directory
+  grant select, insert, update, delete on tables to twotick_directory;

@@ -1,0 +1,32 @@
+// Once a run: one Postgres with a template database, migrated, which every test file clones. Both
+// projects that need servers name this file; whichever comes second gets what the first started.
+
+import type { TestProject } from 'vitest/node'
+import { openPostgres, type TestPostgres } from './postgres.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    postgres: { server: string; template: string; runFolder: string }
+  }
+}
+
+interface Shared {
+  users: number
+  postgres: Promise<TestPostgres>
+}
+
+// Each project loads this module anew, so what they share hangs on the process.
+const holder = globalThis as typeof globalThis & { twotickTestPostgres?: Shared | undefined }
+
+export async function setup(project: TestProject) {
+  const shared = (holder.twotickTestPostgres ??= { users: 0, postgres: openPostgres() })
+  shared.users++
+  const { server, template, runFolder } = await shared.postgres
+  project.provide('postgres', { server, template, runFolder })
+
+  return async () => {
+    if (--shared.users > 0) return
+    holder.twotickTestPostgres = undefined
+    await (await shared.postgres).close()
+  }
+}
