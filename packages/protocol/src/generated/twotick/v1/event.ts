@@ -51,6 +51,7 @@ export interface SignalSent {
 
 /** What concerns one gateway, of a whole batch. */
 export interface GatewayEvent {
+  /** empty where there are neither mailboxes nor ticks */
   epoch: string;
   mailboxes: MailboxAppended[];
   ticks: Tick[];
