@@ -1,0 +1,169 @@
+// Goal: each gateway gets exactly what concerns it, in order, in as few events as fit.
+
+import { expect, test } from 'vitest'
+import {
+  Appended,
+  GatewayEvent,
+  type MailboxAppended,
+  SignalSent,
+  TicksDelivered,
+} from '@twotick/protocol/services'
+import type { Holder } from '@twotick/presence'
+import { APPENDED, DELIVERED, EVENT_BYTES_MAX, readMatters, SIGNAL } from './matter.ts'
+import { EVERY_GATEWAY, type Presence, resyncRing, route } from './route.ts'
+
+const ALICE = '00000000-0000-4000-8000-00000000000a'
+const BOB = '00000000-0000-4000-8000-00000000000b'
+
+const mailbox = (accountId: string, headSeq: number, bytes = 10): MailboxAppended => ({
+  accountId,
+  headSeq,
+  entries: [
+    {
+      seq: headSeq,
+      acceptedAtMs: 1,
+      content: {
+        $case: 'envelope',
+        value: {
+          sender: { accountId: ALICE, deviceId: 1 },
+          no: headSeq,
+          to: undefined,
+          type: 1,
+          ciphertext: new Uint8Array(bytes),
+          parts: [],
+        },
+      },
+    },
+  ],
+})
+
+const appended = (epoch: string, ...mailboxes: MailboxAppended[]) =>
+  readMatters(APPENDED, Appended.encode({ epoch, mailboxes }).finish())
+
+const delivered = (epoch: string, accountId: string, deviceId: number) =>
+  readMatters(
+    DELIVERED,
+    TicksDelivered.encode({
+      epoch,
+      ticks: [{ sender: { accountId, deviceId }, recipientAccountId: BOB, nos: [] }],
+    }).finish(),
+  )
+
+const signal = (accountId: string) =>
+  readMatters(
+    SIGNAL,
+    SignalSent.encode({
+      sender: { accountId: ALICE, deviceId: 1 },
+      accountId,
+      ciphertext: new Uint8Array(3),
+    }).finish(),
+  )
+
+const holder = (deviceId: number, gatewayId: string): Holder => ({
+  deviceId,
+  gatewayId,
+  session: 1,
+})
+
+const presence: Presence = new Map([
+  [ALICE, [holder(1, 'g1'), holder(2, 'g2')]],
+  [BOB, [holder(1, 'g2'), holder(2, 'g2'), holder(3, 'g3')]],
+])
+
+const decoded = (rings: ReturnType<typeof route>) =>
+  rings.map(({ subject, data }) => ({ subject, event: GatewayEvent.decode(data) }))
+
+test('a mailbox goes once to every gateway that holds a device of the account', () => {
+  const rings = decoded(route(appended('e1', mailbox(BOB, 7)), presence))
+  expect(rings.map((ring) => ring.subject)).toEqual(['gateway.g2', 'gateway.g3'])
+  for (const { event } of rings) {
+    expect(event).toMatchObject({ epoch: 'e1', mailboxes: [{ accountId: BOB, headSeq: 7 }] })
+    expect(event.mailboxes[0]?.entries.map((entry) => entry.seq)).toEqual([7])
+  }
+})
+
+test('a tick goes to the gateway of the sending device alone', () => {
+  const rings = decoded(route(delivered('e1', ALICE, 2), presence))
+  expect(rings.map((ring) => ring.subject)).toEqual(['gateway.g2'])
+  expect(rings[0]?.event.ticks).toHaveLength(1)
+})
+
+test('a signal goes to every gateway of the account and has no epoch', () => {
+  const rings = decoded(route(signal(BOB), presence))
+  expect(rings.map((ring) => ring.subject)).toEqual(['gateway.g2', 'gateway.g3'])
+  expect(rings[0]?.event).toMatchObject({ epoch: '', mailboxes: [], signals: [{}] })
+})
+
+test('nobody is told of an account that is not connected', () => {
+  expect(route(appended('e1', mailbox(BOB, 1)), new Map())).toEqual([])
+  expect(route(delivered('e1', ALICE, 5), presence)).toEqual([])
+})
+
+test('all of a batch for one gateway is one event, in order', () => {
+  const batch = [
+    ...appended('e1', mailbox(BOB, 1), mailbox(ALICE, 4)),
+    ...signal(ALICE),
+    ...delivered('e1', ALICE, 2),
+    ...appended('e1', mailbox(BOB, 2)),
+  ]
+  const rings = decoded(route(batch, presence)).filter((ring) => ring.subject === 'gateway.g2')
+  expect(rings).toHaveLength(1)
+  const { mailboxes, ticks, signals } = rings[0]!.event
+  expect(mailboxes.map(({ accountId, headSeq }) => [accountId, headSeq])).toEqual([
+    [BOB, 1],
+    [ALICE, 4],
+    [BOB, 2],
+  ])
+  expect([ticks.length, signals.length]).toEqual([1, 1])
+})
+
+test('without presence everything goes to every gateway, once', () => {
+  const batch = [...appended('e1', mailbox(BOB, 1)), ...delivered('e1', ALICE, 2), ...signal(BOB)]
+  const rings = decoded(route(batch, undefined))
+  expect(rings.map((ring) => ring.subject)).toEqual([EVERY_GATEWAY])
+  const { mailboxes, ticks, signals } = rings[0]!.event
+  expect([mailboxes.length, ticks.length, signals.length]).toEqual([1, 1, 1])
+})
+
+test('two epochs are never in one event', () => {
+  const batch = [
+    ...signal(ALICE),
+    ...appended('e1', mailbox(ALICE, 9)),
+    ...appended('e2', mailbox(ALICE, 3)),
+    ...signal(ALICE),
+  ]
+  const events = decoded(route(batch, presence))
+    .filter((ring) => ring.subject === 'gateway.g1')
+    .map((ring) => ring.event)
+  expect(
+    events.map((event) => [event.epoch, event.mailboxes.length, event.signals.length]),
+  ).toEqual([
+    ['e1', 1, 1],
+    ['e2', 1, 1],
+  ])
+})
+
+test('an event stays below its bound: more becomes more events, in order', () => {
+  const heads = Array.from({ length: 30 }, (_, index) => index + 1)
+  const batch = heads.flatMap((head) => appended('e1', mailbox(ALICE, head, 60_000)))
+  const rings = route(batch, new Map([[ALICE, [holder(1, 'g1')]]]))
+  expect(rings.length).toBe(4)
+  for (const ring of rings) expect(ring.data.length).toBeLessThanOrEqual(EVENT_BYTES_MAX)
+  const told = decoded(rings).flatMap((ring) => ring.event.mailboxes.map((rung) => rung.headSeq))
+  expect(told).toEqual(heads)
+})
+
+test('a mailbox that is too many bytes for an event is only rung', () => {
+  const batch = appended('e1', mailbox(ALICE, 8, EVENT_BYTES_MAX), mailbox(ALICE, 9))
+  const rings = decoded(route(batch, new Map([[ALICE, [holder(1, 'g1')]]])))
+  expect(rings[0]?.event.mailboxes.map((rung) => [rung.headSeq, rung.entries.length])).toEqual([
+    [8, 0],
+    [9, 1],
+  ])
+})
+
+test('a resync goes to every gateway and carries nothing else', () => {
+  const ring = resyncRing()
+  expect(ring.subject).toBe(EVERY_GATEWAY)
+  expect(GatewayEvent.decode(ring.data)).toMatchObject({ epoch: '', resync: true, mailboxes: [] })
+})
