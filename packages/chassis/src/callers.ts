@@ -1,0 +1,37 @@
+// Which service may call which gRPC method: all that is allowed, in one table. A method that is not
+// here is refused to everybody.
+
+export type ServiceName =
+  'gateway' | 'metadata-validation' | 'envelope-store' | 'delivery-fanout' | 'expiry'
+
+const STORE = '/twotick.v1.EnvelopeStore'
+const VALIDATION = '/twotick.v1.MetadataValidation'
+
+export const CALLERS: Readonly<Record<string, readonly ServiceName[]>> = {
+  [`${STORE}/GetEpoch`]: ['gateway', 'expiry'],
+  [`${STORE}/Write`]: ['gateway'],
+  [`${STORE}/OpenSession`]: ['gateway'],
+  [`${STORE}/Fetch`]: ['gateway'],
+  [`${STORE}/GetStatus`]: ['gateway'],
+  [`${STORE}/GetHeads`]: ['gateway'],
+  // The steps of a link, an unlink or a deletion: the gateway at once, expiry what was left half done.
+  [`${STORE}/CreateMailbox`]: ['gateway', 'expiry'],
+  [`${STORE}/AddDevice`]: ['gateway', 'expiry'],
+  [`${STORE}/RemoveDevice`]: ['gateway', 'expiry'],
+  [`${STORE}/DeleteMailbox`]: ['gateway', 'expiry'],
+  [`${STORE}/Expire`]: ['expiry'],
+
+  [`${VALIDATION}/Validate`]: ['gateway'],
+  [`${VALIDATION}/Authenticate`]: ['gateway'],
+  [`${VALIDATION}/RegisterAccount`]: ['gateway'],
+  [`${VALIDATION}/ClaimDevice`]: ['gateway'],
+  [`${VALIDATION}/Ask`]: ['gateway'],
+  [`${VALIDATION}/FinishPending`]: ['gateway', 'expiry'],
+  [`${VALIDATION}/ListPending`]: ['expiry'],
+  [`${VALIDATION}/UnlinkUnseen`]: ['expiry'],
+}
+
+/** Whether the table allows it. `method` is the full path, `/twotick.v1.EnvelopeStore/Write`. */
+export function isAllowed(method: string, caller: string): boolean {
+  return (CALLERS[method] as readonly string[] | undefined)?.includes(caller) ?? false
+}

@@ -1,0 +1,209 @@
+// A gRPC server whose methods are plain functions. What every server needs is here once: identity,
+// bounds, the mapping of failures to statuses, and draining.
+//
+//   unary   (request, context) => Promise<reply>
+//   stream  (request, answer, context) => Promise<void>      both directions, many items in a frame
+//
+// A stream's method is called once for each frame, in their order, without waiting for the one
+// before; it answers by any number of replies, and is done with the frame when its promise is. So
+// many frames are in flight at once; at the bound the stream is not read, and the caller waits.
+
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
+import { Failure, postgresFailure } from './failure.ts'
+import { callerOf, checkIdentity, readServiceSecret } from './identity.ts'
+import type { Logger } from './log.ts'
+
+/** The largest message, of a request or a reply. A batch is split well below it. */
+export const GRPC_MESSAGE_BYTES_MAX = 8 * 1_048_576
+
+const FRAMES_IN_FLIGHT_MAX = 64
+
+export interface GrpcServerOptions {
+  /** `host:port`; port 0 takes any free one. */
+  readonly listen: string
+  readonly secretFile: string
+  /** How long `drain` waits for what is in flight. */
+  readonly drainMs?: number
+}
+
+export interface CallContext {
+  /** The calling service. */
+  readonly caller: string
+  /** Aborts when the caller gives up, its deadline passes or the connection breaks. */
+  readonly signal: AbortSignal
+}
+
+type Unary<Q, R> = (request: Q, context: CallContext) => Promise<R>
+type Stream<Q, R> = (request: Q, answer: (reply: R) => void, context: CallContext) => Promise<void>
+
+interface MethodOf<Q, R> {
+  readonly requestDeserialize: (bytes: Buffer) => Q
+  readonly responseDeserialize: (bytes: Buffer) => R
+  readonly requestStream: boolean
+}
+
+/** The methods of a generated service, as functions. */
+export type Implementation<D> = {
+  readonly [M in keyof D]: D[M] extends MethodOf<infer Q, infer R>
+    ? D[M] extends { readonly requestStream: true }
+      ? Stream<Q, R>
+      : Unary<Q, R>
+    : never
+}
+
+/** A service and what answers it: made by `implement`, so that the two fit. */
+export interface ServedService {
+  readonly definition: ServiceDefinition
+  readonly implementation: Readonly<Record<string, unknown>>
+}
+
+export function implement<D extends ServiceDefinition>(
+  definition: D,
+  implementation: Implementation<D>,
+): ServedService {
+  return { definition, implementation: implementation as Readonly<Record<string, unknown>> }
+}
+
+export interface GrpcServer {
+  readonly port: number
+  /** Takes nothing new, finishes what is in flight, then ends what is left. */
+  drain(): Promise<void>
+}
+
+export async function serveGrpc(
+  options: GrpcServerOptions,
+  services: readonly ServedService[],
+  log: Logger,
+): Promise<GrpcServer> {
+  const server = new Server({
+    interceptors: [checkIdentity(readServiceSecret(options.secretFile))],
+    'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
+    'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+  })
+  const draining = new AbortController()
+  for (const { definition, implementation } of services) {
+    server.addService(definition, handlers(definition, implementation, { log, draining }))
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(options.listen, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound)
+      else reject(error)
+    })
+  })
+  return { port, drain: () => drain(server, draining, options.drainMs ?? 5_000) }
+}
+
+async function drain(server: Server, draining: AbortController, drainMs: number): Promise<void> {
+  draining.abort()
+  await new Promise<void>((resolve) => {
+    const late = setTimeout(() => {
+      server.forceShutdown()
+      resolve()
+    }, drainMs)
+    server.tryShutdown(() => {
+      clearTimeout(late)
+      resolve()
+    })
+  })
+}
+
+interface Serving {
+  readonly log: Logger
+  readonly draining: AbortController
+}
+
+function handlers(
+  definition: ServiceDefinition,
+  implementation: Readonly<Record<string, unknown>>,
+  serving: Serving,
+): UntypedServiceImplementation {
+  return Object.fromEntries(
+    Object.entries(definition).map(([name, method]) => {
+      const answer = implementation[name]
+      return method.requestStream
+        ? [name, streamHandler(answer as Stream<unknown, unknown>, method.path, serving)]
+        : [name, unaryHandler(answer as Unary<unknown, unknown>, method.path, serving)]
+    }),
+  )
+}
+
+function unaryHandler(answer: Unary<unknown, unknown>, path: string, { log }: Serving) {
+  return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => {
+    const context = contextOf(call)
+    void (async () => answer(call.request, context))().then(
+      (reply) => callback(null, reply),
+      (error: unknown) => callback(statusOf(error, path, log)),
+    )
+  }
+}
+
+function streamHandler(answer: Stream<unknown, unknown>, path: string, { log, draining }: Serving) {
+  return (call: ServerDuplexStream<unknown, unknown>) => {
+    const context = contextOf(call)
+    let framesInFlight = 0
+    let isFull = false
+    let isLast = false
+    const readOn = () => {
+      if (isLast) {
+        if (framesInFlight === 0) call.end()
+      } else if (framesInFlight < FRAMES_IN_FLIGHT_MAX && !isFull) call.resume()
+    }
+    const finish = () => {
+      isLast = true
+      call.pause()
+      readOn()
+    }
+    const reply = (message: unknown) => {
+      if (context.signal.aborted) return
+      if (!call.write(message)) isFull = true
+    }
+    // The caller learns by this that the stream is open: what it sends will be read.
+    call.sendMetadata(new Metadata())
+    call.on('drain', () => {
+      isFull = false
+      readOn()
+    })
+    call.on('end', finish)
+    draining.signal.addEventListener('abort', finish, { signal: context.signal })
+    call.on('data', (request: unknown) => {
+      framesInFlight += 1
+      if (framesInFlight >= FRAMES_IN_FLIGHT_MAX || isFull) call.pause()
+      void (async () => answer(request, reply, context))().then(
+        () => {
+          framesInFlight -= 1
+          readOn()
+        },
+        (error: unknown) => call.emit('error', statusOf(error, path, log)),
+      )
+    })
+  }
+}
+
+function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>) {
+  const gone = new AbortController()
+  call.on('cancelled', () => gone.abort())
+  return { caller: callerOf(call.metadata), signal: gone.signal }
+}
+
+/** The one place where an error becomes a status: a failure is said so, a bug is only logged. */
+function statusOf(error: unknown, path: string, log: Logger) {
+  const failure = error instanceof Failure ? error : postgresFailure(error)
+  if (failure === undefined) {
+    log.error({ error, method: path }, 'a bug ends the request')
+    return { code: status.INTERNAL, details: 'a bug, see the log' }
+  }
+  log.warn({ method: path, code: failure.code, reason: failure.message }, 'failed')
+  return { code: status[failure.code], details: failure.message }
+}

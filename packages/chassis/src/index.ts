@@ -1,0 +1,18 @@
+// What every service stands on. README.md has an example of a whole service.
+
+export * from './batch-stream.ts'
+export * from './callers.ts'
+export * from './config.ts'
+export * from './failure.ts'
+export * from './field.ts'
+export * from './grpc-client.ts'
+export * from './grpc-server.ts'
+export * from './health.ts'
+export * from './lifecycle-fields.ts'
+export * from './log.ts'
+export * from './migrate.ts'
+export * from './nats.ts'
+export * from './postgres.ts'
+export * from './redis.ts'
+export * from './run.ts'
+export * from './scope.ts'

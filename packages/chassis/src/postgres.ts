@@ -1,0 +1,142 @@
+// Postgres: a pool that survives the server's death, and whose every wait is bounded.
+//
+// A stopped server answers nothing, not even errors: only `queryTimeoutMs` ends the wait then, and
+// the connection is thrown away, since the late answer would be taken for the next query's.
+
+import { setTimeout as wait } from 'node:timers/promises'
+import pg from 'pg'
+import { backoffMs, Failure, postgresFailure } from './failure.ts'
+import type { Logger } from './log.ts'
+
+export interface PostgresSettings {
+  readonly url: string
+  readonly poolMax?: number
+  readonly connectTimeoutMs?: number
+  readonly statementTimeoutMs?: number
+  readonly queryTimeoutMs?: number
+  readonly idleInTransactionTimeoutMs?: number
+  readonly startTimeoutMs?: number
+}
+
+export interface PostgresOptions {
+  readonly log?: Logger
+  /** Runs on each new connection before anything else does; if it fails, so does the connecting. */
+  readonly onConnect?: (client: pg.ClientBase) => Promise<void>
+  /** Ends the wait for a first connection. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Opens a pool, once Postgres has answered: where it is not there yet, for up to `startTimeoutMs`.
+ * What is wrong with the URL, the role or the database is thrown at once. int8 and int8[] come back
+ * as numbers, asserted to be safe; select as text what may be larger (a tag).
+ */
+export async function connectPostgres(
+  settings: PostgresSettings,
+  options: PostgresOptions = {},
+): Promise<pg.Pool> {
+  const pool = new pg.Pool({
+    connectionString: settings.url,
+    max: settings.poolMax ?? 10,
+    connectionTimeoutMillis: settings.connectTimeoutMs ?? 2_000,
+    statement_timeout: settings.statementTimeoutMs ?? 2_000,
+    query_timeout: settings.queryTimeoutMs ?? 2_500,
+    idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs ?? 5_000,
+    keepAlive: true,
+    types: { getTypeParser } as pg.CustomTypesConfig,
+    ...(options.onConnect && { onConnect: options.onConnect }),
+  })
+  // Without these two listeners the process ends when Postgres does: the pool speaks of idle
+  // connections, each client of itself while it is lent. Who uses one is told by its query.
+  pool.on('error', (error) => options.log?.warn({ error }, 'an idle connection to Postgres broke'))
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  try {
+    await firstConnection(pool, settings.startTimeoutMs ?? 30_000, options)
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+  return pool
+}
+
+async function firstConnection(pool: pg.Pool, timeoutMs: number, options: PostgresOptions) {
+  const deadline = Date.now() + timeoutMs
+  for (let attempt = 1; ; attempt++) {
+    options.signal?.throwIfAborted()
+    try {
+      const client = await pool.connect()
+      client.release()
+      return
+    } catch (error) {
+      if (postgresFailure(error) === undefined || Date.now() >= deadline) throw error
+      if (attempt === 1) options.log?.warn({ error }, 'waiting for Postgres')
+      await wait(backoffMs(attempt, { firstMs: 50, maxMs: 1_000 }), undefined, {
+        ...(options.signal && { signal: options.signal }),
+      })
+    }
+  }
+}
+
+/**
+ * Runs `work` in a transaction on one connection. If it throws, nothing was done, unless it is a
+ * failure of the commit: then the outcome is unknown. Failures of Postgres come out as `Failure`.
+ */
+export async function transaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw asThrown(error, true)
+  })
+  let isCommitting = false
+  try {
+    await client.query('begin')
+    const result = await work(client)
+    isCommitting = true
+    await client.query('commit')
+    client.release()
+    return result
+  } catch (error) {
+    await endAfter(client, error)
+    throw asThrown(error, !isCommitting)
+  }
+}
+
+/** A connection goes back to the pool only where a rollback has shown that it still works. */
+async function endAfter(client: pg.PoolClient, error: unknown): Promise<void> {
+  if (postgresFailure(error) !== undefined && !(error instanceof pg.DatabaseError)) {
+    client.release(true)
+    return
+  }
+  await client.query('rollback').then(
+    () => client.release(),
+    () => client.release(true),
+  )
+}
+
+function asThrown(error: unknown, hadNoEffect: boolean): unknown {
+  const failure = postgresFailure(error)
+  if (failure === undefined || error instanceof Failure) return error
+  return new Failure(failure.code, failure.message, { cause: error, hadNoEffect })
+}
+
+const INT8 = 20
+const INT8_ARRAY = 1016
+
+// The pool's own parsers: those of `pg.types` are the whole process's.
+function getTypeParser(oid: number, format: 'text' | 'binary' = 'text') {
+  const parse = pg.types.getTypeParser(oid, format) as (text: string) => unknown
+  if (format !== 'text') return parse
+  if (oid === INT8) return safeInteger
+  if (oid === INT8_ARRAY) {
+    return (text: string) =>
+      (parse(text) as (string | null)[]).map((item) => (item === null ? null : safeInteger(item)))
+  }
+  return parse
+}
+
+function safeInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new Error('an int8 is beyond 2^53: select it as text')
+  return value
+}
