@@ -63,8 +63,8 @@ type UnaryMethod<Q, R> = (
   callback: (error: ServiceError | null, reply: R) => void,
 ) => ClientUnaryCall
 
-type RequestOf<C, M extends keyof C> = C[M] extends UnaryMethod<infer Q, never> ? Q : never
-type ReplyOf<C, M extends keyof C> = C[M] extends UnaryMethod<never, infer R> ? R : never
+type RequestOf<Method> = Method extends UnaryMethod<infer Q, infer _R> ? Q : never
+type ReplyOf<Method> = Method extends UnaryMethod<infer _Q, infer R> ? R : never
 
 export interface UnaryOptions {
   readonly deadlineMs: number
@@ -78,12 +78,12 @@ export interface UnaryOptions {
 export function unary<C extends Client, M extends keyof C>(
   client: C,
   method: M,
-  request: RequestOf<C, M>,
+  request: RequestOf<C[M]>,
   { deadlineMs, signal }: UnaryOptions,
-): Promise<ReplyOf<C, M>> {
+): Promise<ReplyOf<C[M]>> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
-    const invoke = client[method] as UnaryMethod<RequestOf<C, M>, ReplyOf<C, M>>
+    const invoke = client[method] as UnaryMethod<RequestOf<C[M]>, ReplyOf<C[M]>>
     const cancel = () => call.cancel()
     const options = { deadline: Date.now() + deadlineMs }
     const call = invoke.call(client, request, new Metadata(), options, (error, reply) => {
