@@ -57,7 +57,7 @@ export async function finishPending(
 ): Promise<FinishOutcome> {
   const left = await changeStore({ store, epoch, signal }, pending)
   if (left !== undefined) return left
-  await unary(directory, directory.finishPending, { pending }, { deadlineMs: CALL_MS, signal })
+  await unary(directory, 'finishPending', { pending }, { deadlineMs: CALL_MS, signal })
   return { at: 'finished' }
 }
 
@@ -86,23 +86,23 @@ async function createMailbox(
   device: Address,
 ): Promise<StoreOutcome> {
   const options = { deadlineMs: CALL_MS, signal }
-  return outcomeOf(await unary(store, store.createMailbox, { epoch, device }, options))
+  return outcomeOf(await unary(store, 'createMailbox', { epoch, device }, options))
 }
 
 /** A late repetition adds nothing: a device that was unlinked meanwhile has its sender row. */
 async function addDevice({ store, epoch, signal }: Steps, device: Address): Promise<StoreOutcome> {
   const options = { deadlineMs: CALL_MS, signal }
-  return outcomeOf(await unary(store, store.addDevice, { epoch, device }, options))
+  return outcomeOf(await unary(store, 'addDevice', { epoch, device }, options))
 }
 
 function removeDevice({ store, epoch, signal }: Steps, device: Address): Promise<StoreOutcome> {
   const options = { deadlineMs: CALL_MS, signal }
-  return untilDone(signal, () => unary(store, store.removeDevice, { epoch, device }, options))
+  return untilDone(signal, () => unary(store, 'removeDevice', { epoch, device }, options))
 }
 
 function deleteMailbox({ store, epoch, signal }: Steps, accountId: string): Promise<StoreOutcome> {
   const options = { deadlineMs: CALL_MS, signal }
-  return untilDone(signal, () => unary(store, store.deleteMailbox, { epoch, accountId }, options))
+  return untilDone(signal, () => unary(store, 'deleteMailbox', { epoch, accountId }, options))
 }
 
 /** Takes bounded steps until the last one is done. What is not there (any more) is done. */

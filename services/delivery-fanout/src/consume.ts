@@ -5,8 +5,8 @@
 // be handled, a ring could not be published) the gateways find out by themselves within 10 s, and
 // devices that are told `resync` ask for their second ticks at once.
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { NatsConnection } from '@nats-io/transport-node'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Bus } from '@twotick/chassis'
 import type { Events } from './events.ts'
 import type { LookUp } from './look-up.ts'
 import { APPENDED, DELIVERED, type Matter, readMatters, SIGNAL } from './matter.ts'
@@ -17,9 +17,6 @@ const QUEUE = 'delivery-fanout'
 
 /** Of messages in one batch: what one look-up and one turn of the event loop may take on. */
 const BATCH_BYTES_MAX = 2 * 1024 * 1024
-
-/** For what is under way at the bus when the service stops: a bus that is away would not say. */
-const DRAIN_MS = 1_000
 
 export interface ConsumeOptions {
   readonly lookUp: LookUp
@@ -32,16 +29,15 @@ export interface Consumer {
   stop(): Promise<void>
 }
 
-/** Begins to consume; resolves when the bus has the subscriptions and every device was told. */
-export async function consume(bus: NatsConnection, options: ConsumeOptions): Promise<Consumer> {
+/** Begins to consume; every device is told to ask for what was missed until now. */
+export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consumer> {
   const { lookUp, pendingBytesMax, events } = options
   const pending = createPending(pendingBytesMax)
   let isStopped = false
   /** Why second ticks may have been lost since every device was last told. */
   let resyncOwed: string | undefined
 
-  function take(error: Error | null, { subject, data }: Message): void {
-    if (error !== null) return
+  function take(data: Uint8Array, subject: string): void {
     const dropped = pending.push({ subject, data })
     if (dropped === 0) return
     events.dropped(dropped)
@@ -49,12 +45,9 @@ export async function consume(bus: NatsConnection, options: ConsumeOptions): Pro
   }
 
   function publish(ring: Ring): void {
-    try {
-      bus.publish(ring.subject, ring.data)
-    } catch (error) {
-      events.publishFailed(error)
-      resyncOwed = 'not published'
-    }
+    if (bus.publish(ring.subject, ring.data)) return
+    events.publishFailed()
+    resyncOwed = 'not published'
   }
 
   function resync(reason: string): void {
@@ -75,6 +68,7 @@ export async function consume(bus: NatsConnection, options: ConsumeOptions): Pro
     for (;;) {
       const batch = pending.take(BATCH_BYTES_MAX)
       if (batch.length > 0) await handle(batch)
+      await turn() // so that all that has arrived is in the next batch, even with Redis away
       // Only now, with the flood over: a resync has every device ask, which is no help in a flood.
       if (!pending.isEmpty()) continue
       if (resyncOwed !== undefined) resync(resyncOwed)
@@ -84,20 +78,16 @@ export async function consume(bus: NatsConnection, options: ConsumeOptions): Pro
   }
 
   const subscriptions = [APPENDED, DELIVERED, SIGNAL].map((subject) =>
-    bus.subscribe(subject, { queue: QUEUE, callback: take }),
+    bus.subscribe(subject, take, { queue: QUEUE }),
   )
   await bus.flush()
   resync('started')
-  void watchBus(bus, () => resync('bus reconnected'))
+  bus.onConnected(() => resync('bus reconnected'))
   const handled = handleAll()
 
   return {
     async stop() {
-      const drained = Promise.all(subscriptions.map((subscription) => subscription.drain()))
-      await Promise.race([
-        drained.catch(() => undefined),
-        sleep(DRAIN_MS, undefined, { ref: false }),
-      ])
+      for (const subscription of subscriptions) subscription.close()
       isStopped = true
       pending.wake()
       await handled
@@ -111,12 +101,5 @@ function readOrCount({ subject, data }: Message, events: Events): Matter[] {
   } catch (error) {
     events.malformed(subject, error)
     return []
-  }
-}
-
-/** Ends with the connection. */
-async function watchBus(bus: NatsConnection, onReconnect: () => void): Promise<void> {
-  for await (const status of bus.status()) {
-    if (status.type === 'reconnect') onReconnect()
   }
 }

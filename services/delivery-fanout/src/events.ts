@@ -26,6 +26,9 @@ export function createEvents(log: Logger) {
   const failed = meter.createCounter('twotick.fanout.presence_failed', {
     description: 'times that Redis did not say who is where, and every gateway was rung',
   })
+  const unpublished = meter.createCounter('twotick.fanout.unpublished', {
+    description: 'events that the bus did not take',
+  })
   const resyncs = meter.createCounter('twotick.fanout.resyncs', {
     description: 'times that every device was told to ask for its second ticks',
   })
@@ -48,8 +51,9 @@ export function createEvents(log: Logger) {
       failed.add(1)
       warn('presence is not to be had: every gateway is rung', { error })
     },
-    publishFailed(error: unknown) {
-      warn('a ring could not be published', { error })
+    publishFailed() {
+      unpublished.add(1)
+      warn('the bus does not take what is published', {})
     },
     resync(reason: string) {
       resyncs.add(1)

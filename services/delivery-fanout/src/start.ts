@@ -8,7 +8,7 @@ import { createLookUp } from './look-up.ts'
 
 export async function start(config: Config, { defer, ready, log }: Scope): Promise<void> {
   const events = createEvents(log)
-  const redis = connectRedis(config.redis, log)
+  const redis = await connectRedis(config.redis, log)
   defer('redis', () => redis.disconnect())
   const bus = await connectNats(config.nats, log)
   defer('nats', () => bus.drain())

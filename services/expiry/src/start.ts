@@ -1,0 +1,54 @@
+// The composition root: three rounds that repeat, each at its own pace.
+
+import { grpcClient, type Scope } from '@twotick/chassis'
+import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
+import type { Config } from './config.ts'
+import { createEpoch } from './epoch.ts'
+import { createEvents } from './events.ts'
+import { repeat } from './repeat.ts'
+import { sweep } from './sweep.ts'
+import { finishHalfDone, unlinkUnseen } from './unlink.ts'
+
+export async function start(config: Config, { defer, ready, stopping, log }: Scope): Promise<void> {
+  const identity = { service: 'expiry', secretFile: config.serviceSecretFile } as const
+  const store = grpcClient(EnvelopeStoreClient, { ...identity, target: config.store.target })
+  defer('store', () => store.close())
+  const directory = grpcClient(MetadataValidationClient, {
+    ...identity,
+    target: config.validation.target,
+  })
+  defer('validation', () => directory.close())
+
+  const events = createEvents(log)
+  const epoch = createEpoch(store)
+  const sweeping = {
+    store,
+    epoch,
+    events,
+    mailboxesMax: config.sweepMailboxesMax,
+    entriesMax: config.sweepEntriesMax,
+  }
+  const unlinking = {
+    clients: { store, directory },
+    epoch,
+    events,
+    pendingMax: config.unlinkPendingMax,
+  }
+  const halfDone = { ...unlinking, olderThanMs: config.unlinkAgeMs }
+
+  const every = (intervalMs: number, round: string) => ({
+    intervalMs,
+    signal: stopping,
+    onFailure: (error: unknown) => events.failed(round, error),
+  })
+  const rounds = [
+    repeat((signal) => sweep(sweeping, signal), every(config.sweepIntervalMs, 'sweep')),
+    repeat(
+      (signal) => finishHalfDone(halfDone, signal),
+      every(config.unlinkIntervalMs, 'half done'),
+    ),
+    repeat((signal) => unlinkUnseen(unlinking, signal), every(config.sweepIntervalMs, 'unseen')),
+  ]
+  defer('rounds', () => Promise.all(rounds))
+  ready()
+}
