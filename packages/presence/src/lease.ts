@@ -14,6 +14,7 @@ export interface LeaseOptions {
   readonly onFailure: (error: unknown) => void
   readonly signal: AbortSignal
   readonly refreshMs?: number
+  readonly rewriteMs?: number
 }
 
 export interface Lease {
@@ -36,7 +37,8 @@ export async function dropLease(redis: Redis, gatewayId: string): Promise<void> 
 
 /** Refreshes the lease at once and every 5 s from then on, until the signal aborts. */
 export function keepLease(redis: Redis, options: LeaseOptions): Lease {
-  const { gatewayId, rewrite, onFailure, signal, refreshMs = LEASE_REFRESH_MS } = options
+  const { gatewayId, rewrite, onFailure, signal } = options
+  const { refreshMs = LEASE_REFRESH_MS, rewriteMs = PRESENCE_REWRITE_MS } = options
   let owesRewrite = false
   let rewrittenAt = performance.now()
   let rewriting: Promise<void> | undefined
@@ -60,7 +62,7 @@ export function keepLease(redis: Redis, options: LeaseOptions): Lease {
   async function refresh(): Promise<void> {
     try {
       const { wasGone } = await refreshLease(redis, gatewayId)
-      const isDue = performance.now() - rewrittenAt >= PRESENCE_REWRITE_MS
+      const isDue = performance.now() - rewrittenAt >= rewriteMs
       if (wasGone || isDue) owesRewrite = true
       if (owesRewrite) rewriting ??= rewriteOnce()
     } catch (error) {

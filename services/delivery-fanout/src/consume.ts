@@ -50,10 +50,11 @@ export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consum
     resyncOwed = 'not published'
   }
 
+  /** Without the bus it is owed until the bus is back. */
   function resync(reason: string): void {
-    events.resync(reason)
     resyncOwed = undefined
     publish(resyncRing())
+    if (resyncOwed === undefined) events.resync(reason)
   }
 
   async function handle(batch: readonly Message[]): Promise<void> {
@@ -71,7 +72,7 @@ export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consum
       await turn() // so that all that has arrived is in the next batch, even with Redis away
       // Only now, with the flood over: a resync has every device ask, which is no help in a flood.
       if (!pending.isEmpty()) continue
-      if (resyncOwed !== undefined) resync(resyncOwed)
+      if (resyncOwed !== undefined && bus.isConnected()) resync(resyncOwed)
       if (isStopped) return
       await pending.filled()
     }

@@ -1,6 +1,6 @@
 // The composition root: three rounds that repeat, each at its own pace.
 
-import { grpcClient, type Scope } from '@twotick/chassis'
+import { grpcClient, type Scope, unary } from '@twotick/chassis'
 import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
 import type { Config } from './config.ts'
 import { createEpoch } from './epoch.ts'
@@ -8,6 +8,8 @@ import { createEvents } from './events.ts'
 import { repeat } from './repeat.ts'
 import { sweep } from './sweep.ts'
 import { finishHalfDone, unlinkUnseen } from './unlink.ts'
+
+const EPOCH_CALL_MS = 2_000
 
 export async function start(config: Config, { defer, ready, stopping, log }: Scope): Promise<void> {
   const identity = { service: 'expiry', secretFile: config.serviceSecretFile } as const
@@ -20,7 +22,9 @@ export async function start(config: Config, { defer, ready, stopping, log }: Sco
   defer('validation', () => directory.close())
 
   const events = createEvents(log)
-  const epoch = createEpoch(store)
+  const epoch = createEpoch(async (signal) => {
+    return (await unary(store, 'getEpoch', {}, { deadlineMs: EPOCH_CALL_MS, signal })).epoch
+  })
   const sweeping = {
     store,
     epoch,
