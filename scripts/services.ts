@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './servers/free-port.ts'
+import { tethered } from './servers/tether.ts'
 
 export const SERVICES = [
   'envelope-store',
@@ -49,6 +50,8 @@ export interface ServiceProcess {
   stop(): Promise<number | null>
   /** Any signal, at once; resolves when the process is gone if the signal ends it. */
   signal(signal: NodeJS.Signals): Promise<void>
+  /** Resolves when the process is gone, to the signal or exit code that it went with. */
+  exited(): Promise<string>
 }
 
 /** Each service's environment, without what this process happens to have set for twotick. */
@@ -107,7 +110,11 @@ export function createServiceProcess(
   const isGone = () => child === undefined || child.exitCode !== null || child.signalCode !== null
 
   async function start(): Promise<void> {
-    const started = spawn(process.execPath, [join(ROOT, 'services', name, 'src/main.ts')], {
+    const main = join(ROOT, 'services', name, 'src/main.ts')
+    const tether = { orphanSignal: 'KILL', user: null } as const
+    const started = spawn(...tethered(process.execPath, [main], tether), {
+      // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
+      detached: true,
       cwd: ROOT,
       env: {
         NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'),
@@ -151,7 +158,12 @@ export function createServiceProcess(
     return child.exitCode
   }
 
-  return { name, healthUrl, pid: () => child?.pid, start, stop, signal }
+  async function exited(): Promise<string> {
+    if (!isGone() && child !== undefined) await once(child, 'exit')
+    return String(child?.signalCode ?? child?.exitCode)
+  }
+
+  return { name, healthUrl, pid: () => child?.pid, start, stop, signal, exited }
 }
 
 async function isReady(healthUrl: string): Promise<boolean> {

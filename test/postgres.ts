@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   createDatabase,
-  databaseUrl,
+  withDatabase,
   dropDatabase,
   prepareDatabase,
 } from '../scripts/servers/database.ts'
@@ -32,7 +32,7 @@ export async function openPostgres(): Promise<TestPostgres> {
   const template = `twotick_template_${randomBytes(4).toString('hex')}`
   try {
     await createDatabase(server, template)
-    await prepareDatabase(databaseUrl(server, template))
+    await prepareDatabase(withDatabase(server, template))
   } catch (error) {
     await stop()
     throw error

@@ -11,11 +11,12 @@ import { join } from 'node:path'
 import { inject } from 'vitest'
 import {
   createDatabase,
-  databaseUrl,
   DIRECTORY_ROLE,
   dropDatabase,
   prepareDatabase,
   STORE_ROLE,
+  withDatabase,
+  withRole,
 } from '../scripts/servers/database.ts'
 import type { ServerProcess } from '../scripts/servers/launch.ts'
 import { startPrivateNats } from '../scripts/servers/nats.ts'
@@ -84,15 +85,16 @@ export async function startPostgres(
   const server = await startTestPostgres(folder, options)
   const name = 'twotick'
   await createDatabase(server.url, name)
-  await prepareDatabase(databaseUrl(server.url, name))
+  await prepareDatabase(withDatabase(server.url, name))
   return Object.assign(server, { database: databaseAt(server.url, name) })
 }
 
 function databaseAt(server: string, name: string): TestDatabase {
+  const url = withDatabase(server, name)
   return {
-    url: databaseUrl(server, name),
-    storeUrl: databaseUrl(server, name, STORE_ROLE),
-    directoryUrl: databaseUrl(server, name, DIRECTORY_ROLE),
+    url,
+    storeUrl: withRole(url, STORE_ROLE),
+    directoryUrl: withRole(url, DIRECTORY_ROLE),
     drop: () => dropDatabase(server, name),
   }
 }

@@ -15,7 +15,7 @@ export const DIRECTORY_ROLE = 'twotick_directory'
 
 /** Runs roles.sql and all migrations; does nothing new on a database that has them. */
 export async function prepareDatabase(url: string): Promise<void> {
-  const password = parts(url).password
+  const password = decodeURIComponent(split(url).password)
   await withClient(url, async (client) => {
     await client.query(await readFile(join(ROOT, 'deploy/postgres/roles.sql'), 'utf8'))
     // A given server may ask for passwords. The services' roles get the given one: these databases
@@ -42,6 +42,13 @@ export async function createDatabase(server: string, name: string, template?: st
   )
 }
 
+export async function hasDatabase(server: string, name: string): Promise<boolean> {
+  const { rowCount } = await withClient(server, (client) =>
+    client.query('select from pg_database where datname = $1::text', [name]),
+  )
+  return rowCount === 1
+}
+
 /** Removes a database, whoever is connected to it. */
 export async function dropDatabase(server: string, name: string) {
   await withClient(server, (client) =>
@@ -49,22 +56,33 @@ export async function dropDatabase(server: string, name: string) {
   )
 }
 
-/** The same server's URL for another database, and as another role with the same password. */
-export function databaseUrl(server: string, database: string, role?: string): string {
-  const { scheme, user, password, host, query } = parts(server)
-  const secret = password === '' ? '' : `:${encodeURIComponent(password)}`
-  return `${scheme}${role ?? user}${secret}@${host}/${database}${query}`
+/** The URL with another database. */
+export function withDatabase(url: string, database: string): string {
+  return assemble({ ...split(url), database })
 }
 
-/** WHATWG URLs refuse a user without a host, which is what a unix socket's URL has. */
-function parts(url: string) {
-  const match =
-    /^(?<scheme>postgres(?:ql)?:\/\/)(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<host>[^/?]*)(?:\/[^?]*)?(?<query>\?.*)?$/.exec(
-      url,
-    )
+/** The URL with another role of the same password. */
+export function withRole(url: string, role: string): string {
+  return assemble({ ...split(url), role: encodeURIComponent(role) })
+}
+
+const URL_PARTS = new RegExp(
+  '^(?<scheme>postgres(?:ql)?://)(?:(?<role>[^:@/]*)(?::(?<password>[^@/]*))?@)?' +
+    '(?<host>[^/?]*)(?:/(?<database>[^?]*))?(?<query>\\?.*)?$',
+)
+
+/** Its parts as they are written. WHATWG URLs refuse a role without a host: a unix socket's URL. */
+function split(url: string) {
+  const match = URL_PARTS.exec(url)
   if (match?.groups === undefined) throw new Error('not a postgres:// URL')
-  const { scheme = '', user = 'postgres', password = '', host = '', query = '' } = match.groups
-  return { scheme, user, password: decodeURIComponent(password), host, query }
+  const { scheme = '', role = 'postgres', password = '', host = '', ...rest } = match.groups
+  const { database = 'postgres', query = '' } = rest
+  return { scheme, role, password, host, database, query }
+}
+
+function assemble({ scheme, role, password, host, database, query }: ReturnType<typeof split>) {
+  const secret = password === '' ? '' : `:${password}`
+  return `${scheme}${role}${secret}@${host}/${database}${query}`
 }
 
 async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {

@@ -2,20 +2,19 @@
 // outliving us. Readiness is read from the log and not by connecting, because on a port that
 // someone else took in between a connection would find their server.
 //
-// Three nets against orphans: `stop`, a hook at our own exit, and, for a SIGKILL that runs no
-// hook, the kernel's parent-death signal (set by setpriv; Linux only).
+// Three nets against orphans: `stop`, a hook at our own exit, and for a SIGKILL, which runs no hook,
+// the tether.
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { User } from './unprivileged.ts'
+import { type Tether, tethered } from './tether.ts'
 
 const READY_MS = 20_000
 const STOP_MS = 10_000
 const KEPT_LOG_CHARS = 4_000
-const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path))
 
-export interface ServerSpec {
+export interface ServerSpec extends Tether {
   name: string
   command: string
   args: string[]
@@ -23,10 +22,6 @@ export interface ServerSpec {
   readyLine: string
   /** The signal that stops it in an orderly way. */
   stopSignal: NodeJS.Signals
-  /** What the kernel sends it should we die without a word. */
-  orphanSignal: 'INT' | 'KILL'
-  /** Whom to run it as; null: as ourselves. */
-  user: User | null
   /** A file that gets its log; without it only the last lines are kept, for error messages. */
   logFile?: string | undefined
 }
@@ -97,8 +92,7 @@ export async function launch(spec: ServerSpec): Promise<ServerProcess> {
 }
 
 async function begin(spec: ServerSpec): Promise<Running> {
-  const [command, ...args] = commandLine(spec)
-  const child = spawn(command as string, args, {
+  const child = spawn(...tethered(spec.command, spec.args, spec), {
     // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
     detached: true,
     cwd: '/',
@@ -143,12 +137,6 @@ async function begin(spec: ServerSpec): Promise<Running> {
   } finally {
     clearTimeout(late)
   }
-}
-
-function commandLine({ command, args, user, orphanSignal }: ServerSpec): string[] {
-  if (SETPRIV === undefined) return [command, ...args]
-  const as = user === null ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
-  return [SETPRIV, `--pdeathsig=${orphanSignal}`, ...as, '--', command, ...args]
 }
 
 /** Signals a process and all that descend from it: Postgres is a family, each in its own group. */

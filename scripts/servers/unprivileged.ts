@@ -1,6 +1,7 @@
 // Whom our servers run as. Postgres refuses root, so as root everything is started as Debian's
 // user `postgres`, or `nobody` where there is none. An ordinary user runs them as itself.
 
+import { spawnSync } from 'node:child_process'
 import { chownSync, mkdirSync, readFileSync } from 'node:fs'
 
 export interface User {
@@ -24,4 +25,9 @@ export function makeServerFolder(path: string, user: User | null): string {
   mkdirSync(path, { recursive: true, mode: 0o700 })
   if (user !== null) chownSync(path, user.uid, user.gid)
   return path
+}
+
+/** Whether that user gets into a folder, through all those above it. */
+export function canEnter(folder: string, user: User): boolean {
+  return spawnSync('test', ['-x', folder], { uid: user.uid, gid: user.gid, cwd: '/' }).status === 0
 }

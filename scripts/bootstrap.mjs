@@ -1,0 +1,102 @@
+// What `npm start` and `npm test` run first. It may meet a machine with any Node from 18 and nothing
+// installed, so it is plain JavaScript without dependencies. It installs the dependencies where they
+// are missing or out of date (Node 24 comes with them, as the npm package `node`), and then hands
+// over to scripts/<command>.ts under that Node.
+
+/* global console, process */
+
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
+const NODE_24 = join(ROOT, 'node_modules/.bin/node')
+
+// Here, so that asking costs no installation.
+const HELP = {
+  start: `npm start [-- --port <port>]
+
+Runs the whole relay on this machine: Postgres, NATS and Redis as private instances, the five
+services as processes. Data, secrets and logs are in .twotick/; remove that folder to start afresh.
+
+  --port <port>    where devices connect (env TWOTICK_PORT, default 8700), on 127.0.0.1
+
+DATABASE_URL, NATS_URL, REDIS_URL   servers to use instead of private ones. The database gets roles,
+schemas and migrations, so its URL must be its owner's, with the right to make roles.`,
+}
+
+const [command, ...args] = process.argv.slice(2)
+
+const oldest = 18
+if (Number(process.versions.node.split('.')[0]) < oldest) {
+  fail(`twotick needs Node ${oldest} or newer to start; this is ${process.version}.`)
+}
+if (args.includes('--help') && HELP[command]) {
+  console.log(HELP[command])
+  process.exit(0)
+}
+if (!isInstalled()) install()
+handOver(join(ROOT, 'scripts', `${command}.ts`))
+
+/** Whether node_modules holds what package-lock.json says. */
+function isInstalled() {
+  const wanted = readPackages(join(ROOT, 'package-lock.json'))
+  const present = readPackages(join(ROOT, 'node_modules/.package-lock.json'))
+  if (!runs(NODE_24)) return false
+  return Object.entries(wanted).every(([path, { version, optional, link }]) => {
+    if (!path.includes('node_modules/') || optional) return true
+    return link ? existsSync(join(ROOT, path)) : present[path]?.version === version
+  })
+}
+
+/** The packages of a lock file by path; none if there is no such file. */
+function readPackages(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : {}
+}
+
+function runs(binary) {
+  return existsSync(binary) && spawnSync(binary, ['--version']).status === 0
+}
+
+function install() {
+  console.log('Installing the dependencies (npm ci) …')
+  // npm ci empties node_modules first, so it must not run on the Node in there.
+  const path = (process.env.PATH ?? '').split(delimiter)
+  const outside = path.filter((folder) => !folder.endsWith(join('node_modules', '.bin')))
+  const { status, error } = spawnSync('npm', ['ci', '--loglevel=error'], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: outside.join(delimiter) },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  if (status !== 0) fail(`npm ci failed${error ? `: ${error.message}` : '; see above.'}`)
+  if (!runs(NODE_24)) {
+    fail(
+      'npm ci did not bring Node 24: the install script of the npm package `node` did not run.\n' +
+        'Is `ignore-scripts` set (npm config get ignore-scripts)? Then: npm rebuild node --ignore-scripts=false',
+    )
+  }
+}
+
+function handOver(script) {
+  const child = spawn(NODE_24, [script, ...args], {
+    cwd: ROOT,
+    // The channel tells the child should we be killed.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: {
+      ...process.env,
+      NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'),
+      PATH: [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter),
+    },
+  })
+  // Ctrl-C reaches the child by itself, as all of the terminal's foreground; we only outlive it.
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => fail(error.message))
+  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)))
+}
+
+function fail(message) {
+  console.error(message)
+  process.exit(1)
+}
