@@ -1,0 +1,110 @@
+// The doorbell: after a commit, what was appended and which second ticks are owed, over NATS.
+// Nobody waits for it and nothing depends on it; where NATS is down it is simply not heard.
+
+import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protocol'
+import {
+  Appended,
+  type MailboxAppended,
+  type StoredEntry,
+  type Tick,
+  TicksDelivered,
+} from '@twotick/protocol/services'
+import type { Draft, NewEntry, OwedTick } from './draft.ts'
+import { toStoredEntry } from './stored-entry.ts'
+
+// NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
+const MESSAGE_BYTES_MAX = 512 * 1024
+const RING_BYTES = 64
+const TICK_BYTES = 96
+const RANGE_BYTES = 20
+
+export interface Publisher {
+  /** false: it was dropped. */
+  publish(subject: string, data: Uint8Array): boolean
+}
+
+/** Rings for what a committed transaction has written. */
+export type Ring = (epoch: string, draft: Draft) => void
+
+export function createDoorbell(bus: Publisher): Ring {
+  return (epoch, draft) => {
+    for (const mailboxes of inMessages(appendedOf(draft.appended), (ring) => ring.bytes)) {
+      const message = { epoch, mailboxes: mailboxes.map((ring) => ring.mailbox) }
+      bus.publish('mailbox.appended', Appended.encode(message).finish())
+    }
+    const bytesOfTick = (tick: Tick) => TICK_BYTES + tick.nos.length * RANGE_BYTES
+    for (const ticks of inMessages(ticksOf(draft.ticks), bytesOfTick)) {
+      bus.publish('mailbox.delivered', TicksDelivered.encode({ epoch, ticks }).finish())
+    }
+  }
+}
+
+interface MailboxRing {
+  readonly mailbox: MailboxAppended
+  bytes: number
+}
+
+/** One ring a mailbox; its entries are left out where they alone are too many bytes. */
+function appendedOf(appended: readonly NewEntry[]): MailboxRing[] {
+  const rings = new Map<AccountId, MailboxRing & { entries: StoredEntry[] }>()
+  for (const entry of appended) {
+    const { accountId, seq } = entry
+    const ring = rings.get(accountId) ?? {
+      mailbox: { accountId, headSeq: seq, entries: [] },
+      entries: [],
+      bytes: RING_BYTES,
+    }
+    rings.set(accountId, ring)
+    ring.mailbox.headSeq = seq
+    ring.bytes += entry.sealed.length
+    ring.entries.push(toStoredEntry(seq, entry.expiresAtMs, entry.content))
+  }
+  return [...rings.values()].map(({ mailbox, entries, bytes }) =>
+    bytes > MESSAGE_BYTES_MAX
+      ? { mailbox, bytes: RING_BYTES }
+      : { mailbox: { ...mailbox, entries }, bytes },
+  )
+}
+
+/** One tick a sending device and recipient account; a range holds only what was delivered. */
+export function ticksOf(owed: readonly OwedTick[]): Tick[] {
+  const groups = new Map<string, { sender: DeviceAddress; to: AccountId; nos: number[] }>()
+  for (const { name, recipientAccountId: to } of owed) {
+    if (name === undefined) continue
+    const key = `${addressKey(name.sender)}>${to}`
+    const group = groups.get(key) ?? { sender: name.sender, to, nos: [] }
+    groups.set(key, group)
+    group.nos.push(name.no)
+  }
+  return [...groups.values()].map(({ sender, to, nos }) => ({
+    sender,
+    recipientAccountId: to,
+    nos: rangesOf(nos),
+  }))
+}
+
+function rangesOf(nos: number[]): { first: number; last: number }[] {
+  const ranges: { first: number; last: number }[] = []
+  for (const no of nos.sort((a, b) => a - b)) {
+    const range = ranges.at(-1)
+    if (range !== undefined && no <= range.last + 1) range.last = no
+    else ranges.push({ first: no, last: no })
+  }
+  return ranges
+}
+
+function* inMessages<T>(items: readonly T[], bytesOf: (item: T) => number): Generator<T[]> {
+  let message: T[] = []
+  let bytes = 0
+  for (const item of items) {
+    const itemBytes = bytesOf(item)
+    if (message.length > 0 && bytes + itemBytes > MESSAGE_BYTES_MAX) {
+      yield message
+      message = []
+      bytes = 0
+    }
+    message.push(item)
+    bytes += itemBytes
+  }
+  if (message.length > 0) yield message
+}

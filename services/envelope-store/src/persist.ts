@@ -1,0 +1,156 @@
+// Writes what a draft says, in as few statements as there are kinds of change. Everything written
+// here is locked, so values are set, not computed: the picture is what the row will be.
+
+import type { AccountId } from '@twotick/protocol'
+import { bigintArray, byteaArray, smallintArray, tagArray, uuidArray } from './binary-array.ts'
+import type { Draft } from './draft.ts'
+import { SLOT_COUNT } from './mailbox.ts'
+import type { Queries } from './transaction.ts'
+
+/** Writes the draft within the transaction that holds its locks. */
+export async function persist(tx: Queries, draft: Draft): Promise<void> {
+  // Slots first, then removals: a row may have changed and then gone.
+  await Promise.all([
+    changeSlots(tx, draft),
+    removeEntries(tx, draft),
+    insertEntries(tx, draft),
+    updateMailboxes(tx, draft),
+    updateSenders(tx, draft),
+    raiseFloors(tx, draft),
+  ])
+}
+
+const updateMailboxesSql = `
+  update mailbox.mailbox m
+     set head_seq = d.head_seq, bytes = d.bytes,
+         d1 = d.d1, a1 = d.a1, d2 = d.d2, a2 = d.a2, d3 = d.d3, a3 = d.a3,
+         d4 = d.d4, a4 = d.a4, d5 = d.d5, a5 = d.a5
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[],
+                $4::smallint[], $5::bigint[], $6::smallint[], $7::bigint[],
+                $8::smallint[], $9::bigint[], $10::smallint[], $11::bigint[],
+                $12::smallint[], $13::bigint[])
+      d(account_id, head_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5)
+   where m.account_id = any($1::uuid[]) and m.account_id = d.account_id`
+
+async function updateMailboxes(tx: Queries, draft: Draft): Promise<void> {
+  const mailboxes = [...draft.changedMailboxes]
+    .map((accountId) => draft.picture.mailboxes.get(accountId))
+    .filter((mailbox) => mailbox !== undefined)
+  if (mailboxes.length === 0) return
+  const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => [
+    smallintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.deviceId ?? null)),
+    bigintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
+  ])
+  await tx.rows({
+    name: 'update_mailboxes',
+    text: updateMailboxesSql,
+    values: [
+      uuidArray(mailboxes.map((mailbox) => mailbox.accountId)),
+      bigintArray(mailboxes.map((mailbox) => mailbox.headSeq)),
+      bigintArray(mailboxes.map((mailbox) => mailbox.bytes)),
+      ...slots.flat(),
+    ],
+  })
+}
+
+const updateSendersSql = `
+  update mailbox.sender s
+     set session = d.session, sent_no = d.sent_no, sent_tag = d.sent_tag
+    from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[])
+      d(account_id, device_id, session, sent_no, sent_tag)
+   where s.account_id = any($1::uuid[])
+     and s.account_id = d.account_id and s.device_id = d.device_id`
+
+async function updateSenders(tx: Queries, draft: Draft): Promise<void> {
+  const senders = [...draft.changedSenders]
+    .map((key) => draft.picture.senders.get(key))
+    .filter((sender) => sender !== undefined)
+  if (senders.length === 0) return
+  await tx.rows({
+    name: 'update_senders',
+    text: updateSendersSql,
+    values: [
+      uuidArray(senders.map((sender) => sender.address.accountId)),
+      smallintArray(senders.map((sender) => sender.address.deviceId)),
+      bigintArray(senders.map((sender) => sender.session)),
+      bigintArray(senders.map((sender) => sender.sentNo)),
+      tagArray(senders.map((sender) => sender.sentTag)),
+    ],
+  })
+}
+
+const insertEntriesSql = `
+  insert into mailbox.entry (account_id, seq, tag, slots, expires_at, sealed)
+  select d.account_id, d.seq, d.tag, d.slots,
+         coalesce(timestamptz 'epoch' + d.expires_at_ms * interval '1 millisecond', 'infinity'),
+         d.sealed
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bytea[])
+      d(account_id, seq, tag, slots, expires_at_ms, sealed)`
+
+async function insertEntries(tx: Queries, { appended }: Draft): Promise<void> {
+  if (appended.length === 0) return
+  await tx.rows({
+    name: 'insert_entries',
+    text: insertEntriesSql,
+    values: [
+      uuidArray(appended.map((entry) => entry.accountId)),
+      bigintArray(appended.map((entry) => entry.seq)),
+      tagArray(appended.map((entry) => entry.tag)),
+      smallintArray(appended.map((entry) => entry.slots)),
+      bigintArray(appended.map((entry) => entry.expiresAtMs ?? null)),
+      byteaArray(appended.map((entry) => entry.sealed)),
+    ],
+  })
+}
+
+const removeEntriesSql = `
+  delete from mailbox.entry e
+   using unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
+   where e.account_id = any($1::uuid[]) and e.account_id = d.account_id and e.seq = d.seq`
+
+async function removeEntries(tx: Queries, { removed }: Draft): Promise<void> {
+  if (removed.length === 0) return
+  await tx.rows({
+    name: 'remove_entries',
+    text: removeEntriesSql,
+    values: [
+      uuidArray(removed.map((row) => row.accountId)),
+      bigintArray(removed.map((row) => row.seq)),
+    ],
+  })
+}
+
+const changeSlotsSql = `
+  update mailbox.entry e set slots = d.slots
+    from unnest($1::uuid[], $2::bigint[], $3::smallint[]) d(account_id, seq, slots)
+   where e.account_id = any($1::uuid[]) and e.account_id = d.account_id and e.seq = d.seq`
+
+async function changeSlots(tx: Queries, { slotChanges }: Draft): Promise<void> {
+  if (slotChanges.length === 0) return
+  await tx.rows({
+    name: 'change_slots',
+    text: changeSlotsSql,
+    values: [
+      uuidArray(slotChanges.map((row) => row.accountId)),
+      bigintArray(slotChanges.map((row) => row.seq)),
+      smallintArray(slotChanges.map((row) => row.slots)),
+    ],
+  })
+}
+
+const raiseFloorsSql = `
+  update mailbox.mailbox m
+     set floor_seq = greatest(m.floor_seq, coalesce(
+           (select e.seq - 1 from mailbox.entry e
+             where e.account_id = m.account_id
+               and e.seq > greatest(m.floor_seq, coalesce(least(m.a1, m.a2, m.a3, m.a4, m.a5), 0))
+             order by e.seq limit 1),
+           m.head_seq))
+   where m.account_id = any($1::uuid[])`
+
+/** Up to the first entry that is left, a mailbox is empty: what is counted by head and floor. */
+async function raiseFloors(tx: Queries, { emptied }: Draft): Promise<void> {
+  if (emptied.size === 0) return
+  const accountIds: AccountId[] = [...emptied].sort()
+  await tx.rows({ name: 'raise_floors', text: raiseFloorsSql, values: [uuidArray(accountIds)] })
+}

@@ -1,0 +1,109 @@
+// Entries at rest: AES-256-GCM over an entry's whole content, metadata included. In front the key's
+// id, so that keys can change; the account and the tag are authenticated along, so that a sealed
+// entry is of no use in another mailbox or under another tag.
+//
+//   key id (4 bytes, big endian) | nonce (12) | ciphertext | authentication tag (16)
+//
+// A nonce must never come twice under one key: 8 random bytes of this process, then a counter.
+
+import type { AccountId } from '@twotick/protocol'
+import { SealedContent } from '@twotick/protocol/services'
+import assert from 'node:assert/strict'
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { uuidBytes } from './binary-array.ts'
+
+const KEY_ID_BYTES = 4
+const NONCE_BYTES = 12
+const AUTHENTICATION_BYTES = 16
+const COUNTER_END = 2 ** 32
+
+/** What sealing adds to the bytes of a content. */
+export const SEAL_BYTES = KEY_ID_BYTES + NONCE_BYTES + AUTHENTICATION_BYTES
+
+export interface Key {
+  readonly id: number
+  readonly secret: Buffer
+}
+
+export interface Sealer {
+  seal(accountId: AccountId, tag: Uint8Array, content: SealedContent): Uint8Array
+  /** Throws if the entry was sealed with a key that is not there, or is not what it claims to be. */
+  open(accountId: AccountId, tag: Uint8Array, sealed: Uint8Array): SealedContent
+}
+
+/** Seals with the first key and opens with any. */
+export function createSealer(keys: readonly [Key, ...Key[]]): Sealer {
+  const [current] = keys
+  const byId = new Map(keys.map((key) => [key.id, key]))
+  const nextNonce = createNonces()
+
+  return {
+    seal: (accountId, tag, content) => {
+      const nonce = nextNonce()
+      const cipher = createCipheriv('aes-256-gcm', current.secret, nonce)
+      cipher.setAAD(associatedData(accountId, tag))
+      const keyId = Buffer.allocUnsafe(KEY_ID_BYTES)
+      keyId.writeUInt32BE(current.id)
+      const encrypted = cipher.update(SealedContent.encode(content).finish())
+      return Buffer.concat([keyId, nonce, encrypted, cipher.final(), cipher.getAuthTag()])
+    },
+    open: (accountId, tag, sealed) => {
+      const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
+      assert(bytes.length >= SEAL_BYTES, 'a sealed entry is cut short')
+      const key = byId.get(bytes.readUInt32BE(0))
+      if (key === undefined) throw new Error(`no key with id ${bytes.readUInt32BE(0)}`)
+      const nonce = bytes.subarray(KEY_ID_BYTES, KEY_ID_BYTES + NONCE_BYTES)
+      const decipher = createDecipheriv('aes-256-gcm', key.secret, nonce)
+      decipher.setAAD(associatedData(accountId, tag))
+      decipher.setAuthTag(bytes.subarray(-AUTHENTICATION_BYTES))
+      const encrypted = bytes.subarray(KEY_ID_BYTES + NONCE_BYTES, -AUTHENTICATION_BYTES)
+      return SealedContent.decode(Buffer.concat([decipher.update(encrypted), decipher.final()]))
+    },
+  }
+}
+
+function associatedData(accountId: AccountId, tag: Uint8Array): Buffer {
+  return Buffer.concat([uuidBytes(accountId), tag])
+}
+
+function createNonces(): () => Buffer {
+  let random = randomBytes(NONCE_BYTES - 4)
+  let counter = 0
+  return () => {
+    if (counter === COUNTER_END) {
+      random = randomBytes(NONCE_BYTES - 4)
+      counter = 0
+    }
+    const nonce = Buffer.allocUnsafe(NONCE_BYTES)
+    random.copy(nonce)
+    nonce.writeUInt32BE(counter, NONCE_BYTES - 4)
+    counter += 1
+    return nonce
+  }
+}
+
+/** Reads a key file: lines of `id base64(32 bytes)`, the first one to seal with. */
+export async function readKeys(path: string): Promise<readonly [Key, ...Key[]]> {
+  const text = await readFile(path, 'utf8')
+  const keys = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line, index) => parseKey(line, `key ${index + 1} of ${path}`))
+  const [first, ...others] = keys
+  if (first === undefined) throw new Error(`${path} holds no key`)
+  if (new Set(keys.map((key) => key.id)).size < keys.length) {
+    throw new Error(`${path} holds two keys with one id`)
+  }
+  return [first, ...others]
+}
+
+function parseKey(line: string, where: string): Key {
+  const [id = '', base64 = '', ...rest] = line.split(/\s+/)
+  const secret = Buffer.from(base64, 'base64')
+  if (!/^[0-9]{1,9}$/.test(id) || secret.length !== 32 || rest.length > 0) {
+    throw new Error(`${where} is not \`id base64(32 bytes)\``)
+  }
+  return { id: Number(id), secret }
+}

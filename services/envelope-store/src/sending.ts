@@ -1,0 +1,77 @@
+// From what a gateway sends to what the rules take: checked, and sealed for each recipient account
+// before any transaction begins.
+
+import { type AccountId, isAccountId, parseAddress, type Part, TAG_BYTES } from '@twotick/protocol'
+import type { AckWrite, Append, SealedContent } from '@twotick/protocol/services'
+import type { Ack } from './ack.ts'
+import type { Copy, Sending } from './append.ts'
+import { SEAL_BYTES, type Sealer } from './sealed.ts'
+
+/** Of an envelope, all but ciphertext and parts; and of a part, all but its ciphertext. */
+const METADATA_BYTES_MAX = 256
+const PART_BYTES_MAX = 64
+
+/** undefined if a field is missing or out of bounds: a bug of the caller. */
+export function parseAppend(append: Append, sealer: Sealer): Sending | undefined {
+  const sender = parseAddress(append.sender)
+  const recipients = new Set(append.recipientAccountIds.filter(isAccountId))
+  if (
+    sender === undefined ||
+    append.tag.length !== TAG_BYTES ||
+    append.no < 1 ||
+    append.lifetimeS < 1 ||
+    recipients.size !== append.recipientAccountIds.length
+  ) {
+    return undefined
+  }
+  recipients.delete(sender.accountId)
+  const partsOf = Map.groupBy(append.parts, (part) => part.address?.accountId ?? '')
+  const copies = new Map<AccountId, Copy>()
+  for (const accountId of recipients) {
+    const parts = partsOf.get(accountId) ?? []
+    const content = contentFor(append, parts)
+    copies.set(accountId, {
+      tag: append.tag,
+      content,
+      sealed: sealer.seal(accountId, append.tag, content),
+      deviceIds: append.parts.length === 0 ? undefined : parts.map(deviceIdOf),
+    })
+  }
+  const ownParts = partsOf.get(sender.accountId) ?? []
+  const { session, no, prevNo, tag, lifetimeS } = append
+  return {
+    ...{ sender, session, no, prevNo, tag, lifetimeS, copies },
+    ownContent: contentFor(append, ownParts),
+    ownBytesMax:
+      SEAL_BYTES +
+      METADATA_BYTES_MAX +
+      append.ciphertext.length +
+      ownParts.reduce((bytes, part) => bytes + PART_BYTES_MAX + part.ciphertext.length, 0),
+  }
+}
+
+function contentFor(append: Append, parts: Part[]): SealedContent {
+  const { sender, no, to, type, ciphertext, lifetimeS } = append
+  return {
+    content: { $case: 'envelope', value: { sender, no, to, type, ciphertext, parts } },
+    lifetimeS,
+    noticedAtMs: 0,
+  }
+}
+
+function deviceIdOf(part: Part): number {
+  return part.address?.deviceId ?? 0
+}
+
+/** undefined if the device's address is none: a bug of the caller. */
+export function parseAck({ device: address, seq, failed, names }: AckWrite): Ack | undefined {
+  const device = parseAddress(address)
+  if (device === undefined) return undefined
+  const named: Ack['names'] = new Map(
+    names.flatMap(({ seq, sender: address, no }) => {
+      const sender = parseAddress(address)
+      return sender === undefined ? [] : [[seq, { sender, no }] as const]
+    }),
+  )
+  return { device, seq, failed: new Set(failed), names: named }
+}

@@ -1,0 +1,28 @@
+// Puts the store together: Postgres, the keys, the doorbell, the batches, gRPC.
+
+import { connectNats, connectPostgres, implement, type Scope, serveGrpc } from '@twotick/chassis'
+import { EnvelopeStoreService } from '@twotick/protocol/services'
+import type { Config } from './config.ts'
+import { createDoorbell } from './doorbell.ts'
+import { answerGrpc } from './grpc.ts'
+import { createSealer, readKeys } from './sealed.ts'
+import { createStore } from './store.ts'
+import { prepareConnection } from './transaction.ts'
+
+export async function start(config: Config, scope: Scope): Promise<{ port: number }> {
+  const { log, stopping: signal } = scope
+  const sealer = createSealer(await readKeys(config.sealKeyFile))
+  const db = await connectPostgres(config.postgres, { log, signal, onConnect: prepareConnection })
+  scope.defer('postgres', () => db.end())
+  const bus = await connectNats(config.nats, log)
+  scope.defer('nats', () => bus.drain())
+
+  const store = createStore({ db, sealer, ring: createDoorbell(bus), log }, config)
+  scope.defer('batches', () => store.idle())
+  const service = implement(EnvelopeStoreService, answerGrpc(store))
+  const { listen, serviceSecretFile: secretFile } = config
+  const server = await serveGrpc({ listen, secretFile }, [service], log)
+  scope.defer('grpc', () => server.drain())
+  scope.ready()
+  return { port: server.port }
+}

@@ -1,0 +1,71 @@
+// How this service speaks to Postgres: in transactions that are tried again when Postgres has
+// deadlocked them, and each with the epoch of the connection that it runs on. Every other failure is
+// thrown as chassis has it; one that came with the commit leaves the outcome unknown.
+
+import { retrying, transaction } from '@twotick/chassis'
+import type { Pool, PoolClient, QueryResultRow } from 'pg'
+import { epochOf } from './epoch.ts'
+
+export type Database = Pool
+
+/** A statement with a name is prepared once a connection. */
+export interface Statement {
+  readonly name?: string
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
+export interface Queries {
+  /** Of the store that this connection leads to. */
+  readonly epoch: string
+  rows<R extends QueryResultRow>(statement: Statement): Promise<R[]>
+}
+
+/** Runs `work` in a transaction, and again if that was deadlocked: it has no other effect. */
+export function transact<T>(db: Database, work: (tx: Queries) => Promise<T>): Promise<T> {
+  return retrying(() => transaction(db, async (client) => work(await queriesOn(client))))
+}
+
+/** Runs `work` on one connection, each statement a transaction of its own. */
+export async function withQueries<T>(
+  db: Database,
+  work: (queries: Queries) => Promise<T>,
+): Promise<T> {
+  const client = await db.connect()
+  let isUsable = false
+  try {
+    const result = await work(await queriesOn(client))
+    isUsable = true
+    return result
+  } finally {
+    client.release(!isUsable)
+  }
+}
+
+async function queriesOn(client: PoolClient): Promise<Queries> {
+  const epoch = await epochOf(client)
+  return {
+    epoch,
+    rows: async <R extends QueryResultRow>(statement: Statement) => {
+      const { rows } = await client.query<R>(statement as { text: string })
+      return rows
+    },
+  }
+}
+
+// On plain Postgres, nested loops over the arrays' order take the locks in that order, and a generic
+// plan spares planning each statement anew.
+const SETTINGS_SQL = `
+  set plan_cache_mode = force_generic_plan;
+  set enable_hashjoin = off;
+  set enable_mergejoin = off;
+  set enable_seqscan = off;
+  set enable_bitmapscan = off;
+  set jit = off`
+
+/** What each new connection is set to. */
+export async function prepareConnection(client: {
+  query(text: string): Promise<unknown>
+}): Promise<void> {
+  await client.query(SETTINGS_SQL)
+}

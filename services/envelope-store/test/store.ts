@@ -1,0 +1,220 @@
+// A running envelope-store for a test: by its own `start`, on a database and a NATS of its own, with
+// the few requests that tests make again and again.
+
+import { connectNats, createLog, grpcClient, openScope, readConfig, unary } from '@twotick/chassis'
+import type { AccountId, DeviceAddress, RefusalCode } from '@twotick/protocol'
+import { EnvelopeType } from '@twotick/protocol'
+import {
+  type AckWrite,
+  type Append,
+  Appended,
+  EnvelopeStoreClient,
+  type Fetched,
+  type StoredEntry,
+  type Tick,
+  TicksDelivered,
+  type Verdict,
+} from '@twotick/protocol/services'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { startNats, testDatabase, type TestDatabase } from '../../../test/servers.ts'
+import { configSchema } from '../src/config.ts'
+import { start } from '../src/start.ts'
+
+export type TestStore = Awaited<ReturnType<typeof startStore>>
+
+const DEADLINE_MS = 10_000
+
+export interface StoreChoice {
+  readonly environment?: Readonly<Record<string, string>>
+  readonly database?: TestDatabase
+  readonly natsUrl?: string
+}
+
+export async function startStore(choice: StoreChoice = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'twotick-store-'))
+  const secretFile = join(folder, 'secret')
+  const keyFile = join(folder, 'keys')
+  await writeFile(secretFile, randomBytes(32).toString('hex'))
+  await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')}\n`)
+  const database = choice.database ?? (await testDatabase())
+  const nats = choice.natsUrl === undefined ? await startNats() : undefined
+  const natsUrl = choice.natsUrl ?? nats?.url ?? ''
+
+  const config = readConfig(configSchema, {
+    TWOTICK_POSTGRES_URL: database.storeUrl,
+    TWOTICK_NATS_URL: natsUrl,
+    TWOTICK_LISTEN: '127.0.0.1:0',
+    TWOTICK_SERVICE_SECRET_FILE: secretFile,
+    TWOTICK_SEAL_KEY_FILE: keyFile,
+    ...choice.environment,
+  })
+  const scope = openScope('envelope-store')
+  const { port } = await start(config, scope)
+  const clientOf = (service: 'gateway' | 'expiry') =>
+    grpcClient(EnvelopeStoreClient, { target: `127.0.0.1:${port}`, service, secretFile })
+  const client = clientOf('gateway')
+  const expiry = clientOf('expiry')
+  const { epoch } = await unary(client, 'getEpoch', {}, { deadlineMs: DEADLINE_MS })
+
+  const bus = await connectNats({ url: natsUrl }, createLog('test', 'error'))
+  const heard = { mailboxes: [] as Appended['mailboxes'], ticks: [] as Tick[] }
+  bus.subscribe('mailbox.appended', (data) => {
+    heard.mailboxes.push(...Appended.decode(data).mailboxes)
+  })
+  bus.subscribe('mailbox.delivered', (data) => {
+    heard.ticks.push(...TicksDelivered.decode(data).ticks)
+  })
+  await bus.flush()
+
+  const sql = new pg.Pool({ connectionString: database.url, max: 2 })
+  sql.on('error', () => undefined)
+
+  return {
+    epoch,
+    client,
+    expiry,
+    database,
+    heard,
+    natsUrl,
+    ...writing(client, epoch),
+    ...asking(client, epoch),
+    /** Rows of a query, as the superuser. */
+    async rows<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
+      return (await sql.query<R>(text, values)).rows
+    },
+    async close() {
+      client.close()
+      expiry.close()
+      await scope.close()
+      await bus.drain()
+      await sql.end()
+      await nats?.stop()
+      if (choice.database === undefined) await database.drop()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+/** Appends and acks over one stream for each call; verdicts in the order asked for. */
+function writing(client: EnvelopeStoreClient, epoch: string) {
+  let lastId = 0
+  async function write(appends: Omit<Append, 'id'>[], acks: Omit<AckWrite, 'id'>[] = []) {
+    const numbered = <T>(item: T) => ({ ...item, id: (lastId += 1) })
+    const request = { epoch, appends: appends.map(numbered), acks: acks.map(numbered) }
+    const ids = [...request.appends, ...request.acks].map((item) => item.id)
+    const verdicts = new Map<number, Verdict['outcome']>()
+    const stream = client.write({ deadline: Date.now() + DEADLINE_MS })
+    const ended = new Promise<void>((resolve, reject) => {
+      stream.on('data', (reply) => {
+        for (const verdict of reply.verdicts) verdicts.set(verdict.id, verdict.outcome)
+      })
+      stream.on('end', resolve)
+      stream.on('error', reject)
+    })
+    stream.write(request)
+    stream.end()
+    await ended
+    return ids.map((id) => verdicts.get(id))
+  }
+  return {
+    write,
+    append: async (append: Omit<Append, 'id'>) => (await write([append]))[0],
+    ack: async (device: DeviceAddress, seq: number, rest: Partial<AckWrite> = {}) =>
+      (await write([], [{ device, seq, failed: [], names: [], ...rest }]))[0],
+  }
+}
+
+function asking(client: EnvelopeStoreClient, epoch: string) {
+  const call = { deadlineMs: DEADLINE_MS }
+  return {
+    async openSession(device: DeviceAddress) {
+      const { outcome } = await unary(client, 'openSession', { epoch, device }, call)
+      if (outcome?.$case !== 'opened') throw new Error('not opened', { cause: outcome })
+      return outcome.value
+    },
+    async fetch(device: DeviceAddress, { afterSeq = 0, entriesMax = 1_000 } = {}) {
+      const bounds = { afterSeq, entriesMax, bytesMax: 8_388_608 }
+      const { outcome } = await unary(client, 'fetch', { epoch, device, ...bounds }, call)
+      if (outcome?.$case !== 'fetched') throw new Error('not fetched', { cause: outcome })
+      return outcome.value satisfies Fetched
+    },
+    heads: async (...devices: DeviceAddress[]) =>
+      (await unary(client, 'getHeads', { epoch, devices }, call)).heads,
+    createMailbox: (device: DeviceAddress) =>
+      unary(client, 'createMailbox', { epoch, device }, call),
+    addDevice: (device: DeviceAddress) => unary(client, 'addDevice', { epoch, device }, call),
+    /** An account with devices 1 to `count`, all with a cursor. */
+    async account(count = 1): Promise<DeviceAddress[]> {
+      const accountId = randomUUID() as AccountId
+      const devices = Array.from({ length: count }, (_, index) => ({
+        accountId,
+        deviceId: index + 1,
+      }))
+      for (const device of devices) {
+        const reply = await unary(
+          client,
+          device.deviceId === 1 ? 'createMailbox' : 'addDevice',
+          { epoch, device },
+          call,
+        )
+        if (!reply.done) throw new Error('not made', { cause: reply.refusal })
+      }
+      return devices
+    },
+  }
+}
+
+/** A device that sends: numbers its sends and knows its session. */
+export async function openSender(store: TestStore, device: DeviceAddress) {
+  const opened = await store.openSession(device)
+  let { sentNo } = opened
+  function next(to: readonly AccountId[], rest: Rest = {}): Omit<Append, 'id'> {
+    const prevNo = sentNo
+    sentNo += 1
+    return envelope(device, { session: opened.session, no: sentNo, prevNo, ...rest, to })
+  }
+  return {
+    device,
+    opened,
+    next,
+    send: (to: readonly AccountId[], rest: Rest = {}) => store.append(next(to, rest)),
+  }
+}
+
+type Rest = Omit<Partial<Append>, 'to'>
+type Sent = Pick<Append, 'session' | 'no' | 'prevNo'> & { to: readonly AccountId[] }
+
+export function envelope(
+  sender: DeviceAddress,
+  { to, ...rest }: Omit<Partial<Append>, 'to'> & Sent,
+): Omit<Append, 'id'> {
+  return {
+    sender,
+    tag: randomBytes(8),
+    to: { to: { $case: 'accountId', value: to[0] ?? sender.accountId } },
+    type: EnvelopeType.MESSAGE,
+    lifetimeS: 3600,
+    recipientAccountIds: [...to],
+    ciphertext: Buffer.from(`message ${rest.no}`),
+    parts: [],
+    ...rest,
+  }
+}
+
+/** The code of a refusal; undefined if the outcome is none. */
+export function codeOf(outcome: Verdict['outcome']): RefusalCode | undefined {
+  return outcome?.$case === 'refusal' ? outcome.value.code : undefined
+}
+
+export function textOf(entry: StoredEntry | undefined): string | undefined {
+  if (entry?.content?.$case !== 'envelope') return undefined
+  return Buffer.from(entry.content.value.ciphertext).toString()
+}
+
+export function noticeOf(entry: StoredEntry | undefined) {
+  return entry?.content?.$case === 'notice' ? entry.content.value : undefined
+}
