@@ -1,0 +1,51 @@
+// What the gateway stands on: the two services it asks, the bus and presence.
+
+import { type Bus, connectNats, connectRedis, grpcClient, type Scope } from '@twotick/chassis'
+import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
+import type { Redis } from 'ioredis'
+import type { Config } from './config.ts'
+import type { Epochs } from './epoch.ts'
+import { openValidation, openWrites, type Validation, type Writes } from './writes.ts'
+
+export interface Backends {
+  readonly store: EnvelopeStoreClient
+  readonly writes: Writes
+  readonly directoryClient: MetadataValidationClient
+  readonly validation: Validation
+  readonly redis: Redis
+  readonly bus: Bus
+}
+
+export async function openBackends(
+  config: Config,
+  epochs: Epochs,
+  { defer, log }: Scope,
+): Promise<Backends> {
+  const { serviceSecretFile } = config
+  const identity = { service: 'gateway', secretFile: serviceSecretFile } as const
+  const store = grpcClient(EnvelopeStoreClient, { target: config.storeTarget, ...identity })
+  defer('store', () => store.close())
+  const directoryClient = grpcClient(MetadataValidationClient, {
+    target: config.validationTarget,
+    ...identity,
+  })
+  defer('validation', () => directoryClient.close())
+
+  const bounds = {
+    deadlineMs: config.answerMs,
+    // A session has one ack and a bounded number of sends in flight.
+    inFlightMax: config.connectionsMax + config.allSendsMax,
+    inFlightBytesMax: 4 * config.allSendBytesMax,
+    log,
+  }
+  const writes = openWrites(store, epochs, bounds)
+  defer('writes', () => writes.close())
+  const validation = openValidation(directoryClient, bounds)
+  defer('validation stream', () => validation.close())
+
+  const redis = await connectRedis(config.redis, log)
+  defer('redis', () => redis.disconnect())
+  const bus = await connectNats(config.nats, log)
+  defer('nats', () => bus.drain())
+  return { store, writes, directoryClient, validation, redis, bus }
+}

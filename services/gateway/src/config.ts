@@ -1,0 +1,49 @@
+// What the gateway can be configured with.
+
+import {
+  listen,
+  natsFields,
+  redisFields,
+  serviceSecretFile,
+  target,
+  text,
+  whole,
+} from '@twotick/chassis'
+import { z } from 'zod'
+
+export const configSchema = z.object({
+  listen: listen('where devices connect by WebSocket'),
+  audiences: text(
+    'hosts, comma-separated, that devices dial and sign in their handshake; * takes any',
+  ).default('*'),
+  nats: natsFields(),
+  redis: redisFields(),
+  storeTarget: target('envelope-store'),
+  validationTarget: target('metadata-validation'),
+  serviceSecretFile: serviceSecretFile(),
+
+  connectionsMax: whole('connections of one replica', { default: 50_000 }),
+  connectionsPerAddressMax: whole('connections from one network address', { default: 2_000 }),
+  handshakeMs: whole('to answer a challenge', { default: 10_000 }),
+  silenceMs: whole('of silence, after which a connection ends', { default: 35_000 }),
+
+  windowEntriesMax: whole('entries pushed to a device and not yet acked', { default: 256 }),
+  windowBytesMax: whole('bytes pushed to a device and not yet acked', { default: 1_048_576 }),
+  sendsMax: whole('sends of one session without an answer, beyond which it is not read', {
+    default: 64,
+  }),
+  sendBytesMax: whole('bytes of those', { default: 1_048_576 }),
+  allSendsMax: whole('sends of all sessions without an answer', { default: 8_192 }),
+  allSendBytesMax: whole('bytes of those', { default: 67_108_864 }),
+
+  answerMs: whole('for another service to answer before a device is sent away', {
+    default: 1_900,
+  }),
+  reconcileMs: whole('within which each session is compared with the store', { default: 8_000 }),
+  goodbyeMs: whole('over which the sessions are told to go when the gateway drains', {
+    default: 5_000,
+    min: 0,
+  }),
+})
+
+export type Config = z.infer<typeof configSchema>

@@ -1,0 +1,183 @@
+// From the challenge to an open session. A nonce serves one attempt: each answer of the device, right
+// or wrong, is followed by a new challenge or by the end.
+
+import { randomBytes } from 'node:crypto'
+import { unary } from '@twotick/chassis'
+import {
+  type Claim,
+  type DeviceAddress,
+  type Hello,
+  parseAddress,
+  type Refusal,
+  RefusalCode,
+  type Register,
+} from '@twotick/protocol'
+import type { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
+import type { Directory, Registered } from './directory.ts'
+import type { Epochs } from './epoch.ts'
+import type { GatewayEvents } from './events.ts'
+import { jittered } from './goodbye.ts'
+import type { DeviceSocket, UpFrame } from './socket.ts'
+
+const NONCE_BYTES = 32
+const CALL_MS = 1_900
+const RETRY_AFTER_MS = 1_000
+const NAME_BYTES_MAX = 64
+const VERSION_BYTES_MAX = 32
+const FEATURES_MAX = 16
+
+/** A session as the store opened it. */
+export interface Opened {
+  readonly device: DeviceAddress
+  readonly clientVersion: string
+  readonly epoch: string
+  readonly session: number
+  readonly sentNo: number
+  readonly sentTag: Uint8Array
+  readonly ackedSeq: number
+  readonly headSeq: number
+}
+
+export interface HandshakeParts {
+  readonly validation: MetadataValidationClient
+  readonly store: EnvelopeStoreClient
+  readonly directory: Directory
+  readonly epochs: Epochs
+  readonly events: GatewayEvents
+}
+
+export interface HandshakeOptions {
+  readonly handshakeMs: number
+  /** The names that this gateway serves. */
+  readonly isServed: (audience: string) => boolean
+  readonly isDraining: () => boolean
+}
+
+/** Resolves to undefined when it came to nothing; then the connection ends by itself. */
+export async function shakeHands(
+  socket: DeviceSocket,
+  parts: HandshakeParts,
+  options: HandshakeOptions,
+): Promise<Opened | undefined> {
+  while (!socket.isClosed()) {
+    const nonce = randomBytes(NONCE_BYTES)
+    socket.send({ $case: 'challenge', value: { nonce } })
+    const frame = await nextFrame(socket, options.handshakeMs)
+    if (frame === undefined) return undefined
+    const refused = refusedAtOnce(frame, options)
+    if (refused === undefined && frame.$case === 'hello') {
+      return opened(socket, parts, { hello: frame.value, nonce })
+    }
+    const registered = refused ?? (await registeredBy(frame, nonce, parts))
+    if (registered === undefined) return void malformed(socket)
+    if ('code' in registered) {
+      parts.events.refused(registered.code)
+      if (frame.$case === 'hello') return void socket.close({ $case: 'refused', value: registered })
+      socket.send({ $case: 'refused', value: registered })
+    } else socket.send({ $case: 'registered', value: registered })
+  }
+  return undefined
+}
+
+/** The next frame; another one before the last was dealt with is out of phase. */
+function nextFrame(socket: DeviceSocket, handshakeMs: number): Promise<UpFrame | undefined> {
+  return new Promise((resolve) => {
+    const late = setTimeout(() => {
+      const detail = `no answer to the challenge within ${handshakeMs} ms`
+      const goodbye = { code: RefusalCode.SILENT, detail, retryAfterMs: 0 }
+      socket.close({ $case: 'goodbye', value: goodbye })
+      settle(undefined)
+    }, handshakeMs)
+    const settle = (frame: UpFrame | undefined) => {
+      clearTimeout(late)
+      socket.onFrame(() => malformed(socket))
+      resolve(frame)
+    }
+    socket.onFrame((frame) => {
+      if (frame.$case === 'ping') socket.send({ $case: 'pong', value: frame.value })
+      else if (frame.$case !== 'pong') settle(frame)
+    })
+    socket.onMalformed(() => {
+      malformed(socket)
+      settle(undefined)
+    })
+    socket.onGone(() => settle(undefined))
+  })
+}
+
+function malformed(socket: DeviceSocket) {
+  const goodbye = { code: RefusalCode.MALFORMED, detail: '', retryAfterMs: 0 }
+  socket.close({ $case: 'goodbye', value: goodbye })
+}
+
+/** What needs nobody else to be refused. */
+function refusedAtOnce(frame: UpFrame, options: HandshakeOptions): Refusal | undefined {
+  if (!('audience' in frame.value)) return undefined
+  if (options.isDraining()) return refusal(RefusalCode.GOING_AWAY, '', jittered(RETRY_AFTER_MS))
+  if (options.isServed(frame.value.audience)) return undefined
+  return refusal(RefusalCode.UNAUTHENTICATED, 'the audience is not served here')
+}
+
+function refusal(code: RefusalCode, detail: string, retryAfterMs = 0): Refusal {
+  return { code, detail, retryAfterMs }
+}
+
+async function opened(
+  socket: DeviceSocket,
+  parts: HandshakeParts,
+  { hello, nonce }: { hello: Hello; nonce: Uint8Array },
+): Promise<Opened | undefined> {
+  const device = parseAddress(hello.address)
+  if (device === undefined || !isWholeHello(hello)) return void malformed(socket)
+  const outcome = await openFor(device, parts, { hello, nonce }).catch((error: unknown) => {
+    parts.events.failed('a session could not be opened', error)
+    return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
+  })
+  if (!('code' in outcome)) return outcome
+  parts.events.refused(outcome.code)
+  return void socket.close({ $case: 'refused', value: outcome })
+}
+
+function isWholeHello({ clientName, clientVersion, features }: Hello): boolean {
+  return (
+    Buffer.byteLength(clientName) <= NAME_BYTES_MAX &&
+    Buffer.byteLength(clientVersion) <= VERSION_BYTES_MAX &&
+    features.length <= FEATURES_MAX
+  )
+}
+
+async function openFor(
+  device: DeviceAddress,
+  { validation, store, epochs }: HandshakeParts,
+  { hello, nonce }: { hello: Hello; nonce: Uint8Array },
+): Promise<Opened | Refusal> {
+  const { audience, signature, clientName, clientVersion } = hello
+  const claimed = { address: device, nonce, audience, signature, clientName, clientVersion }
+  const authenticated = await unary(validation, 'authenticate', claimed, { deadlineMs: CALL_MS })
+  if (authenticated.outcome?.$case === 'refusal') return authenticated.outcome.value
+  const reply = await unary(store, 'openSession', { epoch: '', device }, { deadlineMs: CALL_MS })
+  epochs.meet(reply.epoch)
+  // Listed by the directory, and without a cursor: its unlinking is half done.
+  if (reply.outcome?.$case === 'refusal') return refusal(RefusalCode.UNAUTHENTICATED, '')
+  if (reply.outcome === undefined) throw new Error('an answer without an outcome')
+  return { device, clientVersion, epoch: reply.epoch, ...reply.outcome.value }
+}
+
+async function registeredBy(
+  frame: UpFrame,
+  nonce: Uint8Array,
+  { directory, events }: HandshakeParts,
+): Promise<Registered | undefined> {
+  try {
+    if (frame.$case === 'register') return await directory.register(withNonce(frame.value, nonce))
+    if (frame.$case === 'claim') return await directory.claim(withNonce(frame.value, nonce))
+    return undefined
+  } catch (error) {
+    events.failed('a device could not be registered', error)
+    return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
+  }
+}
+
+function withNonce<F extends Register | Claim>(frame: F, nonce: Uint8Array) {
+  return { ...frame, nonce }
+}

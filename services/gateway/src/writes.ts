@@ -1,0 +1,127 @@
+// The way to the store for appends and acks of all sessions, and to the validation for their sends:
+// one batched stream each.
+
+import { batchStream, Failure, type Logger } from '@twotick/chassis'
+import type {
+  AckWrite,
+  Append,
+  EnvelopeStoreClient,
+  MetadataValidationClient,
+  SendMetadata,
+  SendVerdict,
+  Verdict,
+  WriteRequest,
+} from '@twotick/protocol/services'
+import type { Epochs } from './epoch.ts'
+
+export interface StreamBounds {
+  readonly deadlineMs: number
+  readonly inFlightMax: number
+  readonly inFlightBytesMax: number
+  readonly log: Logger
+}
+
+/** What the store says of a write; or nobody can say; or it surely did not get there. */
+export type Outcome = NonNullable<Verdict['outcome']> | { $case: 'unsent' }
+
+export interface Writes {
+  append(epoch: string, append: Omit<Append, 'id'>): Promise<Outcome>
+  ack(epoch: string, ack: Omit<AckWrite, 'id'>): Promise<Outcome>
+  close(): void
+}
+
+type Write = { readonly epoch: string } & (
+  { readonly append: Omit<Append, 'id'> } | { readonly ack: Omit<AckWrite, 'id'> }
+)
+
+/** Before a write whose outcome is unknown is repeated. */
+const REPEAT_MS = 100
+
+const UNKNOWN: Outcome = { $case: 'unknown', value: { retryAfterMs: REPEAT_MS } }
+
+export function openWrites(
+  store: EnvelopeStoreClient,
+  epochs: Epochs,
+  bounds: StreamBounds,
+): Writes {
+  const stream = batchStream({
+    ...bounds,
+    open: () => store.write(),
+    frames: writeFrames,
+    verdicts(reply) {
+      epochs.meet(reply.epoch)
+      return reply.verdicts
+    },
+    bytes: writeBytes,
+  })
+
+  async function write(item: Write): Promise<Outcome> {
+    try {
+      const { outcome } = await stream.send(item)
+      return outcome ?? UNKNOWN
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      return error.hadNoEffect ? { $case: 'unsent' } : UNKNOWN
+    }
+  }
+
+  return {
+    append: (epoch, append) => write({ epoch, append }),
+    ack: (epoch, ack) => write({ epoch, ack }),
+    close: () => stream.close(),
+  }
+}
+
+/** A frame has one epoch: as a rule there is one. */
+function writeFrames(items: readonly { readonly id: number; readonly item: Write }[]) {
+  const frames: WriteRequest[] = []
+  for (const { id, item } of items) {
+    let frame = frames.at(-1)
+    if (frame?.epoch !== item.epoch) {
+      frame = { epoch: item.epoch, appends: [], acks: [] }
+      frames.push(frame)
+    }
+    if ('append' in item) frame.appends.push({ id, ...item.append })
+    else frame.acks.push({ id, ...item.ack })
+  }
+  return frames
+}
+
+function writeBytes(write: Write): number {
+  if ('ack' in write) return 64 + 64 * write.ack.names.length
+  const { ciphertext, parts, recipientAccountIds } = write.append
+  const bytes = 192 + ciphertext.length + 40 * recipientAccountIds.length
+  return parts.reduce((sum, part) => sum + part.ciphertext.length + 48, bytes)
+}
+
+export interface Validation {
+  /** Undefined: there was no verdict in time. */
+  validate(metadata: Omit<SendMetadata, 'id'>): Promise<SendVerdict | undefined>
+  close(): void
+}
+
+export function openValidation(
+  validation: MetadataValidationClient,
+  bounds: StreamBounds,
+): Validation {
+  const stream = batchStream({
+    ...bounds,
+    open: () => validation.validate(),
+    frames: (
+      items: readonly { readonly id: number; readonly item: Omit<SendMetadata, 'id'> }[],
+    ) => [{ sends: items.map(({ id, item }) => ({ id, ...item })) }],
+    verdicts: (reply) => reply.verdicts,
+    bytes: ({ parts }) => 192 + 44 * parts.length,
+  })
+  return {
+    async validate(metadata) {
+      try {
+        return await stream.send(metadata)
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error
+        return undefined
+      }
+    },
+    close: () => stream.close(),
+  }
+}
