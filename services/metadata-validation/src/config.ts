@@ -1,0 +1,95 @@
+// What an operator can set. Read once at the start: a change of policy is a restart, replica by
+// replica.
+
+import {
+  listen,
+  natsFields,
+  oneOf,
+  postgresFields,
+  secret,
+  serviceSecretFile,
+  whole,
+} from '@twotick/chassis'
+import { z } from 'zod'
+import { type Rate } from './buckets.ts'
+import { parseVersion, type Version } from './versions.ts'
+
+/** `60+1/s`: 60 at once and 1 a second from then on; `none`: no bound. */
+function rate(meaning: string, standard: string) {
+  return z
+    .string()
+    .default(standard)
+    .transform((text, context): Rate | undefined => {
+      if (text === 'none') return undefined
+      const match = /^([0-9]{1,12})\+([0-9]{1,12}(?:\.[0-9]{1,6})?)\/s$/.exec(text)
+      const parsed = { burst: Number(match?.[1]), perSecond: Number(match?.[2]) }
+      if (parsed.burst >= 1 && parsed.perSecond > 0) return parsed
+      context.addIssue({ code: 'custom', message: 'expected a rate like 60+1/s, or none' })
+      return z.NEVER
+    })
+    .describe(meaning)
+}
+
+function versions(meaning: string) {
+  return z
+    .string()
+    .default('')
+    .transform((text, context): Version[] => {
+      const parsed = text === '' ? [] : text.split(',').map((one) => parseVersion(one.trim()))
+      if (parsed.every((one) => one !== undefined)) return parsed
+      context.addIssue({ code: 'custom', message: 'expected versions (1.2.3) between commas' })
+      return z.NEVER
+    })
+    .describe(meaning)
+}
+
+function version(meaning: string) {
+  return z
+    .string()
+    .default('0')
+    .transform((text, context): Version => {
+      const parsed = parseVersion(text)
+      if (parsed !== undefined) return parsed
+      context.addIssue({ code: 'custom', message: 'expected dotted numbers, like 1.2.3' })
+      return z.NEVER
+    })
+    .describe(meaning)
+}
+
+export const configSchema = z.object({
+  postgres: postgresFields(),
+  nats: natsFields(),
+  listen: listen('where metadata-validation answers gRPC').default('127.0.0.1:7401'),
+  serviceSecretFile: serviceSecretFile(),
+  registration: oneOf(
+    'who may register: who has the token, or anybody',
+    ['token', 'open'],
+    'token',
+  ),
+  registrationToken: secret('the operator’s token; without one nobody has it').optional(),
+  clientVersion: z.object({
+    minimum: version('client versions below it are refused'),
+    blocked: versions('client versions that are refused, between commas'),
+    pendingMinimum: version('client versions below it are only counted: a dry run'),
+    pendingBlocked: versions('client versions that are only counted, between commas'),
+  }),
+  rate: z.object({
+    pairMessages: rate('messages from one account to another', '60+1/s'),
+    pairBytes: rate('bytes from one account to another', '4194304+512/s'),
+    senderMessages: rate('messages that an account sends', '300+5/s'),
+    senderRecipients: rate('messages times recipients that an account sends', '5000+50/s'),
+    senderBytes: rate('bytes times recipients that an account sends', '67108864+65536/s'),
+    recipientMessages: rate('messages to an account, groups aside', '2000+20/s'),
+    recipientBytes: rate('bytes to an account, groups aside', '67108864+65536/s'),
+  }),
+  unseenDays: whole('unseen for longer, a companion is unlinked and an account dormant', {
+    default: 30,
+    max: 3_650,
+  }),
+  cacheLifetimeMs: whole('that an unlink or a block may go unnoticed while NATS is down', {
+    default: 5_000,
+    max: 60_000,
+  }),
+})
+
+export type Config = z.infer<typeof configSchema>

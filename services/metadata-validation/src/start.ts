@@ -1,0 +1,50 @@
+// The composition root: what main.ts runs, and tests too.
+
+import { connectNats, connectPostgres, type Scope, serveGrpc } from '@twotick/chassis'
+import { createDirectoryCache } from './cache.ts'
+import { type Config } from './config.ts'
+import { pendingVersionMet } from './events.ts'
+import { metadataValidation } from './grpc.ts'
+import { createInvalidation } from './invalidation.ts'
+import { createRateLimiter } from './rates.ts'
+import { createReader, createSnapshot, createTransact } from './transaction.ts'
+import { createValidate } from './validate.ts'
+
+/** Starts the service; the port is the gRPC server's. */
+export async function start(config: Config, scope: Scope): Promise<{ port: number }> {
+  const { log, stopping } = scope
+  const pool = await connectPostgres(config.postgres, { log, signal: stopping })
+  scope.defer('postgres', () => pool.end())
+  const bus = await connectNats(config.nats, log)
+  scope.defer('nats', () => bus.drain())
+
+  const cache = createDirectoryCache(pool, config.cacheLifetimeMs)
+  const transact = createTransact(pool, createInvalidation(bus, cache))
+  const db = createReader(pool)
+  const { clientVersion } = config
+  const policy = {
+    enforced: { minimum: clientVersion.minimum, blocked: clientVersion.blocked },
+    pending: { minimum: clientVersion.pendingMinimum, blocked: clientVersion.pendingBlocked },
+  }
+  const rates = createRateLimiter(config.rate)
+  const service = metadataValidation({
+    db,
+    transact,
+    snapshot: createSnapshot(pool),
+    validate: createValidate(cache, { policy, rates, onPendingVersion: pendingVersionMet }),
+    doorkeeper: { db, transact, policy, onPendingVersion: pendingVersionMet },
+    registration:
+      config.registration === 'open'
+        ? { by: 'anybody' }
+        : { by: 'token', token: config.registrationToken },
+    unseenDays: config.unseenDays,
+  })
+  const server = await serveGrpc(
+    { listen: config.listen, secretFile: config.serviceSecretFile },
+    [service],
+    log,
+  )
+  scope.defer('grpc', () => server.drain())
+  scope.ready()
+  return { port: server.port }
+}

@@ -1,0 +1,179 @@
+// Judges sends: who may send what to whom, now. Resolves the recipients of what is accepted.
+//
+// Checks in this order, the first that fails is the answer: the sender's device, its client version,
+// the envelope's shape, whether it may write there, rates, size times recipients, the roster.
+// Nothing is refused by the cache: a refusal that rests on the directory is decided once more on what
+// is read anew. Rates are drawn on by what is accepted, and by nothing else.
+
+import {
+  type AccountId,
+  type ConversationId,
+  isAccountId,
+  isConversationId,
+  parseAddress,
+  type Refusal,
+  RefusalCode,
+  type RosterDifference,
+} from '@twotick/protocol'
+import { type SendAccepted, type SendMetadata, type SendVerdict } from '@twotick/protocol/services'
+import { type DirectoryCache, type Picture } from './cache.ts'
+import { type BlockQuestion, type KnownAccount, type Wanted } from './picture.ts'
+import { judgeShape, judgeVersion, SPREAD_BYTES_MAX, type VersionPolicy } from './policy.ts'
+import { type Load, type RateLimiter } from './rates.ts'
+import { refuse } from './refuse.ts'
+import { compareRoster, directRosterVersion } from './roster.ts'
+
+/** What sends are judged by. */
+export interface Judges {
+  readonly policy: VersionPolicy
+  readonly rates: RateLimiter
+  readonly onPendingVersion: (version: string) => void
+}
+
+/** Judges a batch; the verdicts in the sends' order. Throws only if the directory cannot be read. */
+export type Validate = (sends: readonly SendMetadata[]) => Promise<SendVerdict[]>
+
+/** Validation on a cache of the directory. */
+export function createValidate(cache: DirectoryCache, judges: Judges): Validate {
+  return async (sends) => {
+    const picture = await cache.read(wantedBy(sends))
+    const verdicts = sends.map((send) => judge(send, picture, judges))
+    const doubtful = sends.filter((_, at) => restsOnDirectory(verdicts[at]))
+    if (picture.isFresh || doubtful.length === 0) return verdicts
+    const fresh = await cache.read(wantedBy(doubtful), true)
+    return sends.map((send, at) => {
+      const verdict = verdicts[at]
+      if (verdict !== undefined && !restsOnDirectory(verdict)) return verdict
+      return judge(send, fresh, judges)
+    })
+  }
+}
+
+const DIRECTORY_CODES: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
+  RefusalCode.UNLINKED,
+  RefusalCode.UNKNOWN_RECIPIENT,
+  RefusalCode.NOT_A_MEMBER,
+  RefusalCode.ROSTER_STALE,
+])
+
+function restsOnDirectory(verdict: SendVerdict | undefined): boolean {
+  if (verdict?.outcome?.$case !== 'refusal') return false
+  return DIRECTORY_CODES.has(verdict.outcome.value.code)
+}
+
+/** What must be known to judge these sends. Ids that are none are not asked for. */
+function wantedBy(sends: readonly SendMetadata[]): Wanted {
+  const accountIds = new Set<AccountId>()
+  const conversationIds = new Set<ConversationId>()
+  const blocks = new Map<string, BlockQuestion>()
+  for (const { sender: address, to } of sends) {
+    const sender = parseAddress(address)?.accountId
+    if (sender === undefined || to?.to === undefined) continue
+    accountIds.add(sender)
+    const { $case, value } = to.to
+    if ($case === 'conversationId') {
+      if (isConversationId(value)) conversationIds.add(value)
+    } else if (isAccountId(value) && value !== sender) {
+      accountIds.add(value)
+      blocks.set(`${value}>${sender}`, { owner: value, sender })
+    }
+  }
+  return { accountIds, conversationIds, blocks: [...blocks.values()] }
+}
+
+type Outcome =
+  | { readonly accepted: SendAccepted; readonly refusal?: never }
+  | { readonly refusal: Refusal; readonly roster?: RosterDifference }
+
+function judge(send: SendMetadata, picture: Picture, judges: Judges): SendVerdict {
+  const outcome = judgeSend(send, picture, judges)
+  if (outcome.refusal === undefined) {
+    const { accepted } = outcome
+    return { id: send.id, outcome: { $case: 'accepted', value: accepted }, roster: undefined }
+  }
+  const { refusal, roster } = outcome
+  return { id: send.id, outcome: { $case: 'refusal', value: refusal }, roster }
+}
+
+function judgeSend(send: SendMetadata, picture: Picture, judges: Judges): Outcome {
+  const address = parseAddress(send.sender)
+  const sender = address && picture.account(address.accountId)
+  if (address === undefined || !sender?.deviceIds.includes(address.deviceId)) {
+    return { refusal: refuse(RefusalCode.UNLINKED) }
+  }
+  const version = judgeVersion(judges.policy, send.clientVersion)
+  if (version.refusal !== undefined) return { refusal: version.refusal }
+  if (version.isPendingRefusal) judges.onPendingVersion(send.clientVersion)
+
+  const shape = judgeShape(send)
+  if (shape.refusal !== undefined) return { refusal: shape.refusal }
+
+  const audience = resolve(send, sender, picture)
+  if (audience.refusal !== undefined) return { refusal: audience.refusal }
+
+  const load = loadOf(send, sender, audience)
+  const waitMs = judges.rates.waitMs(load)
+  if (waitMs > 0) return { refusal: refuse(RefusalCode.RATE_LIMITED, '', waitMs) }
+  if (send.bytes * load.recipients.length > SPREAD_BYTES_MAX) {
+    const detail = `size times recipients is more than ${SPREAD_BYTES_MAX} B`
+    return { refusal: refuse(RefusalCode.TOO_LARGE, detail) }
+  }
+  if (!send.isSignal) {
+    const roster = compareRoster(send, address, audience)
+    if (roster !== undefined) return { refusal: refuse(RefusalCode.ROSTER_STALE), roster }
+  }
+  judges.rates.take(load)
+  return { accepted: { recipientAccountIds: [...load.recipients], lifetimeS: shape.lifetimeS } }
+}
+
+function loadOf(send: SendMetadata, sender: KnownAccount, audience: Audience): Load {
+  return {
+    sender: sender.accountId,
+    recipients: audience.recipients.map(({ accountId }) => accountId),
+    isGroup: audience.isGroup,
+    bytes: send.bytes,
+  }
+}
+
+/** Whom a send is for. */
+export interface Audience {
+  /** Without the sender's own account, and in a group without who is dormant. */
+  readonly recipients: readonly KnownAccount[]
+  readonly sender: KnownAccount
+  readonly isGroup: boolean
+  readonly rosterVersion: number
+  readonly refusal?: never
+}
+
+/**
+ * Finds the recipients. Refused: UNKNOWN_RECIPIENT (no such account, deleted, or it has blocked the
+ * sender: all alike), NOT_A_MEMBER (or there is no such conversation).
+ */
+function resolve(
+  { to }: SendMetadata,
+  sender: KnownAccount,
+  picture: Picture,
+): Audience | { readonly refusal: Refusal } {
+  if (to?.to?.$case === 'conversationId') {
+    const conversation = isConversationId(to.to.value) && picture.conversation(to.to.value)
+    if (!conversation || !conversation.memberIds.includes(sender.accountId)) {
+      return { refusal: refuse(RefusalCode.NOT_A_MEMBER) }
+    }
+    const recipients = conversation.memberIds
+      .filter((accountId) => accountId !== sender.accountId)
+      .flatMap((accountId) => picture.account(accountId) ?? [])
+      .filter((account) => !account.isDormant)
+    return { recipients, sender, isGroup: true, rosterVersion: conversation.rosterVersion }
+  }
+  const id = to?.to?.value ?? ''
+  const recipient = isAccountId(id) ? picture.account(id) : undefined
+  if (recipient === undefined) return { refusal: refuse(RefusalCode.UNKNOWN_RECIPIENT) }
+  const question = { owner: recipient.accountId, sender: sender.accountId }
+  if (picture.hasBlocked(question)) return { refusal: refuse(RefusalCode.UNKNOWN_RECIPIENT) }
+  return {
+    recipients: recipient.accountId === sender.accountId ? [] : [recipient],
+    sender,
+    isGroup: false,
+    rosterVersion: directRosterVersion(recipient.devicesVersion, sender.devicesVersion),
+  }
+}
