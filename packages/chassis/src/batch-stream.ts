@@ -1,186 +1,94 @@
 // A batch stream: one bidirectional gRPC stream, kept open, on which many small questions travel in
 // frames and come back as verdicts by number.
 //
-//   waiting --(back-off)--> opening --(the server's metadata)--> open --(any end)--> waiting
-//
 // What is asked within one turn of the event loop goes into one frame: an idle stream sends at once,
-// a busy one batches by itself. Until the stream is open, questions wait in the queue. When it breaks,
-// everything, asked or still queued, is rejected in its order: what was sent with an unknown outcome,
-// what was not with `hadNoEffect`. So nothing overtakes, and who asked decides what to repeat.
-//
-// Bounds: questions in flight, their bytes, and a deadline for each.
+// a busy one batches by itself. Until the stream is open, questions wait. When it breaks, every one,
+// sent or still waiting, is rejected in its order: what was sent with an unknown outcome, what was
+// not with `hadNoEffect`. So nothing overtakes, and who asked decides what to repeat.
 
-import { setImmediate as nextTurn } from 'node:timers'
-import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
-import { backoffMs, Failure } from './failure.ts'
-import { callFailure } from './grpc-client.ts'
-import type { Logger } from './log.ts'
+import { Failure } from './failure.ts'
+import { createInFlight, type InFlightBounds, type Numbered, type Question } from './in-flight.ts'
+import { keepStream, type KeptStreamOptions } from './kept-stream.ts'
+
+export type { Numbered }
 
 const FRAME_BYTES_MAX = 1_048_576
-const BACKOFF = { firstMs: 20, maxMs: 1_000 }
 
-/** A question with the number that its verdict will carry. */
-export interface Numbered<Item> {
-  readonly id: number
-  readonly item: Item
-}
-
-export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { readonly id: number }> {
-  /** Opens a stream: `() => store.write()`. */
-  open(): ClientDuplexStream<Request, Reply>
+export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { readonly id: number }>
+  extends Pick<KeptStreamOptions<Request, Reply>, 'open' | 'log'>, InFlightBounds {
   /** Makes the frames of some questions, in their order; usually one. */
   frames(items: readonly Numbered<Item>[]): readonly Request[]
   verdicts(reply: Reply): readonly Verdict[]
-  /** About how many bytes a question has on the wire; it must not reach the 8 MiB of a message. */
+  /** About how many bytes a question has on the wire; far below the 8 MiB of a message. */
   bytes(item: Item): number
-  readonly deadlineMs: number
-  readonly inFlightMax: number
-  readonly inFlightBytesMax: number
-  readonly log: Logger
 }
 
 export interface BatchStream<Item, Verdict> {
   /**
-   * Asks. Rejects with a Failure: RESOURCE_EXHAUSTED at a bound, UNAVAILABLE when the stream broke,
-   * DEADLINE_EXCEEDED without a verdict in time; its `hadNoEffect` says if it was surely not sent.
+   * Asks. Rejects with a Failure: RESOURCE_EXHAUSTED at a bound, DEADLINE_EXCEEDED without a verdict
+   * in time, else as the stream broke (UNAVAILABLE as a rule). Its `hadNoEffect` is true if the
+   * question was surely not sent; else the outcome is unknown.
    */
   send(item: Item): Promise<Verdict>
   /** Ends the stream; what is in flight is rejected. */
   close(): void
 }
 
-interface Question<Item, Verdict> extends Numbered<Item> {
-  readonly bytes: number
-  readonly expiresAt: number
-  readonly resolve: (verdict: Verdict) => void
-  readonly reject: (failure: Failure) => void
-  isSent: boolean
-}
-
-type State<Request, Reply> =
-  | { readonly at: 'waiting'; readonly timer: NodeJS.Timeout }
-  | { readonly at: 'opening' | 'open'; readonly stream: ClientDuplexStream<Request, Reply> }
-  | { readonly at: 'closed' }
-
+/** Opens a batch stream: `open: () => store.write()`. It stays open until it is closed. */
 export function batchStream<Item, Request, Reply, Verdict extends { readonly id: number }>(
   options: BatchStreamOptions<Item, Request, Reply, Verdict>,
 ): BatchStream<Item, Verdict> {
-  // All without a verdict, oldest first; `queued` are those of them that were not sent yet.
-  const inFlight = new Map<number, Question<Item, Verdict>>()
-  let queued: Question<Item, Verdict>[] = []
-  let inFlightBytes = 0
-  let lastId = 0
-  // Consecutive streams that ended before they were open.
-  let failedAttempts = 0
+  // In flight and not sent yet, oldest first.
+  let queue: Question<Item>[] = []
   let isFlushPlanned = false
-  // Armed for the oldest question while there is one.
-  let deadline: NodeJS.Timeout | undefined
-  let state: State<Request, Reply> = openStream()
+  let isClosed = false
+  const inFlight = createInFlight<Item, Verdict>(options, () => {
+    queue = queue.filter(({ id }) => inFlight.has(id))
+  })
+  const stream = keepStream<Request, Reply>({
+    open: () => options.open(),
+    log: options.log,
+    onOpen: flush,
+    onReply(reply) {
+      for (const verdict of options.verdicts(reply)) inFlight.answer(verdict.id, verdict)
+    },
+    onBroken: rejectAll,
+  })
 
-  function openStream(): State<Request, Reply> {
-    const stream = options.open()
-    stream.once('metadata', () => {
-      if (state.at !== 'opening' || state.stream !== stream) return
-      failedAttempts = 0
-      state = { at: 'open', stream }
-      flush()
-    })
-    stream.on('data', (reply: Reply) => {
-      for (const verdict of options.verdicts(reply)) take(verdict.id)?.resolve(verdict)
-    })
-    stream.once('end', () => broke(stream, new Failure('UNAVAILABLE', 'the stream was ended')))
-    stream.on('error', (error: ServiceError) => broke(stream, callFailure(error)))
-    return { at: 'opening', stream }
-  }
-
-  function broke(stream: ClientDuplexStream<Request, Reply>, failure: Failure) {
-    if (!('stream' in state) || state.stream !== stream) return
-    failedAttempts += 1
-    if (failedAttempts === 1) options.log.warn({ reason: failure.message }, 'batch stream broke')
-    const delayMs = backoffMs(failedAttempts, BACKOFF)
-    state = { at: 'waiting', timer: setTimeout(() => (state = openStream()), delayMs) }
-    stream.cancel()
-    rejectAll(failure)
-  }
-
-  function rejectAll({ code, message }: Failure) {
-    queued = []
-    for (const { id, isSent } of [...inFlight.values()]) {
-      take(id)?.reject(new Failure(code, message, { hadNoEffect: !isSent }))
-    }
-  }
-
-  function take(id: number): Question<Item, Verdict> | undefined {
-    const question = inFlight.get(id)
-    if (question === undefined) return undefined
-    inFlight.delete(id)
-    inFlightBytes -= question.bytes
-    return question
+  function rejectAll(failure: Failure) {
+    queue = []
+    inFlight.rejectAll(failure)
   }
 
   function flush() {
     isFlushPlanned = false
-    if (state.at !== 'open') return
-    for (const batch of inFrames(queued)) {
+    const open = stream.current()
+    if (open === undefined) return
+    const batches = batchesOf(queue)
+    queue = []
+    for (const batch of batches) {
       for (const question of batch) question.isSent = true
-      for (const frame of options.frames(batch)) state.stream.write(frame)
+      for (const frame of options.frames(batch)) open.write(frame)
     }
-    queued = []
-  }
-
-  function planFlush() {
-    if (isFlushPlanned) return
-    isFlushPlanned = true
-    nextTurn(flush)
-  }
-
-  function watchOldest() {
-    if (deadline !== undefined) return
-    const [oldest] = inFlight.values()
-    if (oldest === undefined) return
-    deadline = setTimeout(expire, Math.max(1, oldest.expiresAt - Date.now()))
-  }
-
-  function expire() {
-    deadline = undefined
-    const now = Date.now()
-    for (const { id, isSent, expiresAt } of inFlight.values()) {
-      if (expiresAt > now) break
-      if (!isSent) queued = queued.filter((question) => question.id !== id)
-      take(id)?.reject(
-        new Failure('DEADLINE_EXCEEDED', 'no verdict in time', { hadNoEffect: !isSent }),
-      )
-    }
-    watchOldest()
   }
 
   return {
     send(item) {
-      const bytes = options.bytes(item)
-      if (state.at === 'closed') return refused('UNAVAILABLE', 'the stream is closed')
-      if (
-        inFlight.size >= options.inFlightMax ||
-        inFlightBytes + bytes > options.inFlightBytesMax
-      ) {
-        return refused('RESOURCE_EXHAUSTED', 'too much is in flight')
+      if (isClosed) return refused('UNAVAILABLE', 'the stream is closed')
+      const added = inFlight.add(item, options.bytes(item))
+      if (added === undefined) return refused('RESOURCE_EXHAUSTED', 'too much is in flight')
+      queue.push(added.question)
+      if (!isFlushPlanned) {
+        isFlushPlanned = true
+        setImmediate(flush)
       }
-      return new Promise((resolve, reject) => {
-        const expiresAt = Date.now() + options.deadlineMs
-        const question = { id: ++lastId, item, bytes, expiresAt, resolve, reject, isSent: false }
-        inFlight.set(question.id, question)
-        inFlightBytes += bytes
-        queued.push(question)
-        watchOldest()
-        planFlush()
-      })
+      return added.answer
     },
     close() {
-      if (state.at === 'waiting') clearTimeout(state.timer)
-      const stream = 'stream' in state ? state.stream : undefined
-      state = { at: 'closed' }
-      stream?.cancel()
+      isClosed = true
+      stream.close()
       rejectAll(new Failure('UNAVAILABLE', 'the stream is closed'))
-      clearTimeout(deadline)
+      inFlight.close()
     },
   }
 }
@@ -190,16 +98,17 @@ function refused(code: 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED', message: string): P
 }
 
 /** Splits by bytes, well below what one message may have. */
-function inFrames<Q extends { readonly bytes: number }>(questions: readonly Q[]): Q[][] {
+function batchesOf<Q extends { readonly bytes: number }>(questions: readonly Q[]): Q[][] {
   const batches: Q[][] = []
-  let bytes = FRAME_BYTES_MAX
+  let bytes = 0
   for (const question of questions) {
+    const last = batches.at(-1)
     bytes += question.bytes
-    const batch = bytes > FRAME_BYTES_MAX ? undefined : batches.at(-1)
-    if (batch === undefined) {
+    if (last !== undefined && bytes <= FRAME_BYTES_MAX) last.push(question)
+    else {
       batches.push([question])
       bytes = question.bytes
-    } else batch.push(question)
+    }
   }
   return batches
 }

@@ -33,5 +33,6 @@ export const CALLERS: Readonly<Record<string, readonly ServiceName[]>> = {
 
 /** Whether the table allows it. `method` is the full path, `/twotick.v1.EnvelopeStore/Write`. */
 export function isAllowed(method: string, caller: string): boolean {
-  return (CALLERS[method] as readonly string[] | undefined)?.includes(caller) ?? false
+  const callers: readonly string[] = Object.hasOwn(CALLERS, method) ? (CALLERS[method] ?? []) : []
+  return callers.includes(caller)
 }

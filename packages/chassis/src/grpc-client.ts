@@ -63,8 +63,8 @@ type UnaryMethod<Q, R> = (
   callback: (error: ServiceError | null, reply: R) => void,
 ) => ClientUnaryCall
 
-type RequestOf<Method> = Method extends UnaryMethod<infer Q, infer _R> ? Q : never
-type ReplyOf<Method> = Method extends UnaryMethod<infer _Q, infer R> ? R : never
+type CallOf<Method> =
+  Method extends UnaryMethod<infer Q, infer R> ? { request: Q; reply: R } : never
 
 export interface UnaryOptions {
   readonly deadlineMs: number
@@ -78,12 +78,12 @@ export interface UnaryOptions {
 export function unary<C extends Client, M extends keyof C>(
   client: C,
   method: M,
-  request: RequestOf<C[M]>,
+  request: CallOf<C[M]>['request'],
   { deadlineMs, signal }: UnaryOptions,
-): Promise<ReplyOf<C[M]>> {
+): Promise<CallOf<C[M]>['reply']> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
-    const invoke = client[method] as UnaryMethod<RequestOf<C[M]>, ReplyOf<C[M]>>
+    const invoke = client[method] as UnaryMethod<CallOf<C[M]>['request'], CallOf<C[M]>['reply']>
     const cancel = () => call.cancel()
     const options = { deadline: Date.now() + deadlineMs }
     const call = invoke.call(client, request, new Metadata(), options, (error, reply) => {

@@ -149,45 +149,57 @@ function unaryHandler(answer: Unary<unknown, unknown>, path: string, { log }: Se
   }
 }
 
-function streamHandler(answer: Stream<unknown, unknown>, path: string, { log, draining }: Serving) {
+function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: Serving) {
+  const { log, draining } = serving
   return (call: ServerDuplexStream<unknown, unknown>) => {
     const context = contextOf(call)
     let framesInFlight = 0
+    // What the caller does not read is not asked for either.
     let isFull = false
+    // No frame is taken any more: the stream ends when those in flight are answered.
     let isLast = false
+    let isEnded = false
+
     const readOn = () => {
-      if (isLast) {
-        if (framesInFlight === 0) call.end()
-      } else if (framesInFlight < FRAMES_IN_FLIGHT_MAX && !isFull) call.resume()
+      if (isEnded) return
+      if (!isLast) {
+        if (framesInFlight < FRAMES_IN_FLIGHT_MAX && !isFull) call.resume()
+      } else if (framesInFlight === 0) {
+        isEnded = true
+        call.end()
+      }
     }
-    const finish = () => {
+    const takeNoMore = () => {
       isLast = true
       call.pause()
       readOn()
     }
     const reply = (message: unknown) => {
-      if (context.signal.aborted) return
-      if (!call.write(message)) isFull = true
+      if (!isEnded && !context.signal.aborted && !call.write(message)) isFull = true
     }
+    const take = async (request: unknown) => {
+      framesInFlight += 1
+      if (framesInFlight >= FRAMES_IN_FLIGHT_MAX || isFull) call.pause()
+      try {
+        await answer(request, reply, context)
+        framesInFlight -= 1
+        readOn()
+      } catch (error) {
+        isEnded = true
+        call.emit('error', statusOf(error, path, log))
+      }
+    }
+
     // The caller learns by this that the stream is open: what it sends will be read.
     call.sendMetadata(new Metadata())
+    call.on('data', (request: unknown) => void take(request))
+    call.on('end', takeNoMore)
     call.on('drain', () => {
       isFull = false
       readOn()
     })
-    call.on('end', finish)
-    draining.signal.addEventListener('abort', finish, { signal: context.signal })
-    call.on('data', (request: unknown) => {
-      framesInFlight += 1
-      if (framesInFlight >= FRAMES_IN_FLIGHT_MAX || isFull) call.pause()
-      void (async () => answer(request, reply, context))().then(
-        () => {
-          framesInFlight -= 1
-          readOn()
-        },
-        (error: unknown) => call.emit('error', statusOf(error, path, log)),
-      )
-    })
+    if (draining.signal.aborted) takeNoMore()
+    else draining.signal.addEventListener('abort', takeNoMore, { signal: context.signal })
   }
 }
 

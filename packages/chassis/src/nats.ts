@@ -1,23 +1,23 @@
 // NATS, the doorbell: whatever is published may be lost, and nobody waits for it. So publishing never
 // waits and never throws for want of a server; subscriptions come back by themselves; and a service
 // starts, and works, while NATS is down.
-//
-// Bounds: what the server has not taken yet is counted between two flushes, and beyond
-// `pendingBytesMax` doorbells are dropped; without a connection they are dropped at once. (The
-// client library by itself would keep them all in memory.)
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from './log.ts'
+import { createOutflow } from './outflow.ts'
 
 const RECONNECT_MS = 250
 const CONNECT_TIMEOUT_MS = 2_000
-const FLUSH_AFTER_BYTES = 262_144
+const FLUSH_TIMEOUT_MS = 1_000
+const DRAIN_TIMEOUT_MS = 2_000
 
 export interface NatsSettings {
   readonly url: string
   readonly pendingBytesMax?: number
 }
+
+export type HandleMessage = (data: Uint8Array, subject: string) => void
 
 export interface BusSubscription {
   close(): void
@@ -30,7 +30,7 @@ export interface Bus {
   /** `handle` must not throw. Of subscribers with one `queue` name each message meets one. */
   subscribe(
     subject: string,
-    handle: (data: Uint8Array, subject: string) => void,
+    handle: HandleMessage,
     options?: { readonly queue?: string },
   ): BusSubscription
   /** Called whenever the connection is there (again): messages may have been lost until now. */
@@ -41,60 +41,37 @@ export interface Bus {
   drain(): Promise<void>
 }
 
-interface Interest {
-  readonly subject: string
-  readonly queue: string | undefined
-  readonly handle: (data: Uint8Array, subject: string) => void
-  live: { unsubscribe(): void } | undefined
-}
-
 /**
  * Connects, or goes on trying in the background after a first try of 2 s. Then reconnects for ever,
- * every 250 ms.
+ * every 250 ms. Without a connection messages are dropped at once; beyond `pendingBytesMax` not yet
+ * taken by the server, too.
  */
 export async function connectNats(settings: NatsSettings, log: Logger): Promise<Bus> {
   const { url, pendingBytesMax = 8 * 1_048_576 } = settings
-  const interests = new Set<Interest>()
+  const interests = createInterests(log)
+  const outflow = createOutflow(pendingBytesMax)
   const listeners: (() => void)[] = []
   const closing = new AbortController()
   let connection: NatsConnection | undefined
+  // Whether the library has a connection right now: it would queue without bound for one that is
+  // to come.
   let isUp = false
-  let pendingBytes = 0
-  let isFlushing = false
 
-  const listen = (interest: Interest) => {
-    interest.live = connection?.subscribe(interest.subject, {
-      ...(interest.queue !== undefined && { queue: interest.queue }),
-      callback: (error: Error | null, message: Msg) => {
-        if (error !== null) log.warn({ error, subject: interest.subject }, 'NATS subscription')
-        else interest.handle(message.data, message.subject)
-      },
-    })
-  }
-  const wentUp = (message: string) => {
+  function wentUp(message: string) {
     isUp = true
-    pendingBytes = 0
+    outflow.reset()
     log.info(message)
     for (const listener of listeners) listener()
   }
-  const flushSome = (live: NatsConnection) => {
-    if (isFlushing || pendingBytes < FLUSH_AFTER_BYTES) return
-    isFlushing = true
-    const flushedBytes = pendingBytes
-    void live
-      .flush()
-      .then(() => (pendingBytes = Math.max(0, pendingBytes - flushedBytes)))
-      .catch((error: unknown) => log.debug({ error }, 'NATS flush'))
-      .finally(() => (isFlushing = false))
-  }
-  const adopt = (live: NatsConnection) => {
+
+  function adopt(live: NatsConnection) {
     connection = live
-    for (const interest of interests) listen(interest)
+    interests.moveTo(live)
     wentUp('NATS is connected')
-    void follow(live, log, {
-      up: () => wentUp('NATS is connected again'),
-      down: () => (isUp = false),
-    })
+    const down = () => {
+      isUp = false
+    }
+    void follow(live, log, { up: () => wentUp('NATS is connected again'), down })
   }
 
   const first = await tryToConnect(url, log)
@@ -105,44 +82,62 @@ export async function connectNats(settings: NatsSettings, log: Logger): Promise<
     isConnected: () => isUp,
     publish(subject, data) {
       if (connection === undefined || !isUp || closing.signal.aborted) return false
-      if (pendingBytes + data.length > pendingBytesMax) {
-        flushSome(connection)
-        return false
-      }
-      pendingBytes += data.length
+      if (!outflow.admit(data.length, connection)) return false
       connection.publish(subject, data)
-      flushSome(connection)
       return true
     },
-    subscribe(subject, handle, { queue } = {}) {
-      const interest: Interest = { subject, queue, handle, live: undefined }
-      interests.add(interest)
-      listen(interest)
-      return {
-        close() {
-          interests.delete(interest)
-          interest.live?.unsubscribe()
-        },
-      }
-    },
+    subscribe: (subject, handle, { queue } = {}) => interests.add(subject, handle, queue),
     onConnected: (listener) => void listeners.push(listener),
     async flush() {
       if (connection === undefined || !isUp) return false
-      const late = wait(1_000, false, { ref: false })
-      return Promise.race([
-        connection.flush().then(
-          () => true,
-          () => false,
-        ),
-        late,
-      ])
+      const flushed = connection.flush().then(
+        () => true,
+        () => false,
+      )
+      return Promise.race([flushed, wait(FLUSH_TIMEOUT_MS, false, { ref: false })])
     },
     async drain() {
       closing.abort()
       if (connection === undefined || connection.isClosed()) return
-      if (isUp) await Promise.race([connection.drain(), wait(2_000, undefined, { ref: false })])
+      const late = wait(DRAIN_TIMEOUT_MS, undefined, { ref: false })
+      if (isUp) await Promise.race([connection.drain(), late])
       await connection.close()
       isUp = false
+    },
+  }
+}
+
+interface Interests {
+  add(subject: string, handle: HandleMessage, queue: string | undefined): BusSubscription
+  /** Subscribes everything at the first connection; the library does so again after a loss. */
+  moveTo(connection: NatsConnection): void
+}
+
+function createInterests(log: Logger): Interests {
+  const subscribers = new Set<(connection: NatsConnection) => void>()
+  let connection: NatsConnection | undefined
+  return {
+    add(subject, handle, queue) {
+      let live: { unsubscribe(): void } | undefined
+      const callback = (error: Error | null, message: Msg) => {
+        if (error !== null) log.warn({ error, subject }, 'NATS refuses a subscription')
+        else handle(message.data, message.subject)
+      }
+      const subscribe = (to: NatsConnection) => {
+        live = to.subscribe(subject, { callback, ...(queue !== undefined && { queue }) })
+      }
+      subscribers.add(subscribe)
+      if (connection !== undefined) subscribe(connection)
+      return {
+        close() {
+          subscribers.delete(subscribe)
+          if (connection?.isClosed() === false) live?.unsubscribe()
+        },
+      }
+    },
+    moveTo(to) {
+      connection = to
+      for (const subscribe of subscribers) subscribe(to)
     },
   }
 }
@@ -160,7 +155,7 @@ async function tryToConnect(url: string, log: Logger): Promise<NatsConnection | 
       maxPingOut: 2,
     })
   } catch (error) {
-    log.warn({ reason: (error as Error).message }, 'NATS cannot be reached: going on without')
+    log.debug({ error }, 'NATS cannot be reached')
     return undefined
   }
 }
@@ -170,7 +165,8 @@ interface Attempts {
   readonly adopt: (live: NatsConnection) => void
 }
 
-async function keepTrying(url: string, log: Logger, { signal, adopt }: Attempts) {
+async function keepTrying(url: string, log: Logger, { signal, adopt }: Attempts): Promise<void> {
+  log.warn('NATS cannot be reached: going on without it, and trying')
   while (!signal.aborted) {
     await wait(RECONNECT_MS, undefined, { ref: false })
     const live = signal.aborted ? undefined : await tryToConnect(url, log)
@@ -187,7 +183,7 @@ interface Changes {
 
 async function follow(live: NatsConnection, log: Logger, { up, down }: Changes): Promise<void> {
   for await (const change of live.status()) {
-    if (change.type === 'disconnect' || change.type === 'staleConnection') {
+    if (change.type === 'disconnect') {
       log.warn('NATS is disconnected')
       down()
     } else if (change.type === 'reconnect') up()

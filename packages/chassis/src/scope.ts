@@ -2,7 +2,6 @@
 // and closing undoes it, last opened first, all under one deadline. `run` opens one for a process;
 // a test opens one around `start` and so exercises the same wiring.
 
-import { setTimeout as wait } from 'node:timers/promises'
 import { createLog, type Logger } from './log.ts'
 
 /** What `start` is given. */
@@ -51,12 +50,9 @@ export function openScope(name: string, options: ScopeOptions = {}): OpenScope {
     isReady: () => isReady,
     defer(stepName, undo) {
       const step = { name: stepName, undo }
-      // Opened by a start that was overtaken by the stop: nobody would undo it any more.
       if (closed === undefined) steps.push(step)
-      else
-        void undoStep(step, AbortSignal.timeout(drainMs)).catch((error: unknown) =>
-          log.error(error),
-        )
+      // Opened by a start that the stop has overtaken: nobody else would undo it any more.
+      else undoAll([step], { log, drainMs }).catch(() => undefined) // is in the log
     },
     ready() {
       if (stop.signal.aborted) return
@@ -74,32 +70,29 @@ export function openScope(name: string, options: ScopeOptions = {}): OpenScope {
   }
 }
 
-async function undoAll(steps: Step[], { log, drainMs }: { log: Logger; drainMs: number }) {
-  const deadline = AbortSignal.timeout(drainMs)
+interface Undoing {
+  readonly log: Logger
+  readonly drainMs: number
+}
+
+async function undoAll(steps: Step[], { log, drainMs }: Undoing): Promise<void> {
+  const late = Promise.withResolvers<'late'>()
+  const timer = setTimeout(() => late.resolve('late'), drainMs)
   const failures: unknown[] = []
   for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
     try {
-      await undoStep(step, deadline)
+      await undoStep(step, late.promise)
       log.debug({ step: step.name }, 'closed')
     } catch (error) {
       log.error({ step: step.name, error }, 'closing failed')
       failures.push(error)
     }
   }
+  clearTimeout(timer)
   if (failures.length > 0) throw new AggregateError(failures, 'closing failed')
 }
 
-async function undoStep({ name, undo }: Step, deadline: AbortSignal): Promise<void> {
-  const settled = new AbortController()
-  const late = wait(2 ** 31 - 1, undefined, {
-    signal: AbortSignal.any([deadline, settled.signal]),
-    ref: false,
-  }).catch(() => {
-    if (!settled.signal.aborted) throw new Error(`${name} is not closed within the drain time`)
-  })
-  try {
-    await Promise.race([(async () => undo())(), late])
-  } finally {
-    settled.abort()
-  }
+async function undoStep({ name, undo }: Step, late: Promise<'late'>): Promise<void> {
+  const outcome = await Promise.race([(async () => undo())(), late])
+  if (outcome === 'late') throw new Error(`${name} is not closed within the drain time`)
 }

@@ -1,0 +1,68 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { Failure } from './failure.ts'
+import { createInFlight } from './in-flight.ts'
+
+const bounds = { deadlineMs: 20, inFlightMax: 2, inFlightBytesMax: 100 }
+const nothing = () => undefined
+
+test('a verdict settles its own question', async () => {
+  const inFlight = createInFlight<string, number>(bounds, nothing)
+  const first = inFlight.add('a', 1)!
+  const second = inFlight.add('b', 1)!
+  inFlight.answer(second.question.id, 2)
+  inFlight.answer(first.question.id, 1)
+  expect(await Promise.all([first.answer, second.answer])).toEqual([1, 2])
+  inFlight.close()
+})
+
+test('both bounds hold, and what is settled makes room', () => {
+  const inFlight = createInFlight<string, number>(bounds, nothing)
+  const large = inFlight.add('large', 90)!
+  expect(inFlight.add('too large', 11)).toBeUndefined()
+  inFlight.add('fits', 10)!.answer.catch(nothing)
+  expect(inFlight.add('one too many', 0)).toBeUndefined()
+  inFlight.answer(large.question.id, 1)
+  inFlight.add('fits now', 90)!.answer.catch(nothing)
+  inFlight.rejectAll(new Failure('UNAVAILABLE', 'over'))
+  inFlight.close()
+})
+
+test('without a verdict in time a question fails, and says whether it was sent', async () => {
+  let expired = 0
+  const inFlight = createInFlight<string, number>(bounds, () => (expired += 1))
+  const sent = inFlight.add('sent', 1)!
+  const unsent = inFlight.add('unsent', 1)!
+  sent.question.isSent = true
+  const failures = await Promise.allSettled([sent.answer, unsent.answer])
+  expect(failures.map((one) => one.status === 'rejected' && one.reason)).toMatchObject([
+    { code: 'DEADLINE_EXCEEDED', hadNoEffect: false },
+    { code: 'DEADLINE_EXCEEDED', hadNoEffect: true },
+  ])
+  expect(expired).toBeGreaterThan(0)
+  // A verdict that comes too late meets nobody.
+  inFlight.answer(sent.question.id, 1)
+  expect(inFlight.has(sent.question.id)).toBe(false)
+})
+
+test('the deadline is each question’s own', async () => {
+  const inFlight = createInFlight<string, number>(bounds, nothing)
+  const early = inFlight.add('early', 1)!
+  early.answer.catch(nothing)
+  await wait(12)
+  const late = inFlight.add('late', 1)!
+  await expect(early.answer).rejects.toBeInstanceOf(Failure)
+  expect(inFlight.has(late.question.id)).toBe(true)
+  await expect(late.answer).rejects.toBeInstanceOf(Failure)
+})
+
+test('all are rejected oldest first', async () => {
+  const inFlight = createInFlight<string, number>(bounds, nothing)
+  const order: string[] = []
+  inFlight.add('a', 1)!.answer.catch(() => order.push('a'))
+  inFlight.add('b', 1)!.answer.catch(() => order.push('b'))
+  inFlight.rejectAll(new Failure('UNAVAILABLE', 'over'))
+  await wait(0)
+  expect(order).toEqual(['a', 'b'])
+  inFlight.close()
+})

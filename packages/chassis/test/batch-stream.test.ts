@@ -1,0 +1,167 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterEach, expect, test } from 'vitest'
+import { Failure } from '../src/index.ts'
+import { ackAll, ackedReply, ackedSeq, ackStream, serveStore, storeClient } from './store-server.ts'
+
+const opened: { close(): unknown }[] = []
+
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close()
+})
+
+async function serve(...args: Parameters<typeof serveStore>) {
+  const server = await serveStore(...args)
+  opened.push({ close: () => server.drain() })
+  return server
+}
+
+function openStream(port: number, bounds?: Parameters<typeof ackStream>[1]) {
+  const client = storeClient(port, 'gateway')
+  const stream = ackStream(client, bounds)
+  opened.push(client, stream)
+  return stream
+}
+
+const nothing = () => undefined
+
+test('each question gets its own verdict, and one turn’s questions share a frame', async () => {
+  let frames = 0
+  const server = await serve({
+    write: (request, answer) => {
+      frames += 1
+      return ackAll(request, answer)
+    },
+  })
+  const stream = openStream(server.port)
+  await stream.send(0)
+  const seqs = Array.from({ length: 500 }, (_, index) => index)
+  const verdicts = await Promise.all(seqs.map((seq) => stream.send(seq)))
+  expect(verdicts.map(ackedSeq)).toEqual(seqs)
+  expect(frames).toBe(2)
+})
+
+test('a frame may be answered in parts, and a later one before it', async () => {
+  const server = await serve({
+    write: async (request, answer) => {
+      const { verdicts } = ackedReply(request)
+      for (const verdict of verdicts.reverse()) {
+        if (ackedSeq(verdict) === 1) await wait(50)
+        answer({ epoch: 'e', verdicts: [verdict] })
+      }
+    },
+  })
+  const stream = openStream(server.port)
+  await stream.send(0)
+  const order: (number | undefined)[] = []
+  const first = [1, 2].map((seq) =>
+    stream.send(seq).then((verdict) => order.push(ackedSeq(verdict))),
+  )
+  await wait(5)
+  const second = stream.send(3).then((verdict) => order.push(ackedSeq(verdict)))
+  await Promise.all([...first, second])
+  expect(order).toEqual([2, 3, 1])
+})
+
+test('broken in mid-flight: what was sent is unknown, in its order, and the stream comes back', async () => {
+  const first = await serveStore({ write: () => new Promise(nothing) })
+  const stream = openStream(first.port)
+  const outcomes: [number, Failure][] = []
+  const asked = [1, 2, 3].map((seq) =>
+    stream.send(seq).catch((failure: Failure) => outcomes.push([seq, failure])),
+  )
+  await wait(100)
+  await first.drain()
+  await Promise.all(asked)
+  expect(outcomes.map(([seq]) => seq)).toEqual([1, 2, 3])
+  for (const [, failure] of outcomes) {
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', hadNoEffect: false })
+  }
+
+  await serve({ write: ackAll }, `127.0.0.1:${first.port}`)
+  await expect.poll(() => stream.send(4).then(ackedSeq, nothing), { timeout: 4_000 }).toBe(4)
+})
+
+test('a bug in one frame ends the stream; the next one works', async () => {
+  const server = await serve({
+    write: async (request, answer) => {
+      if (request.acks[0]?.seq === 13) throw new Error('a bug')
+      return ackAll(request, answer)
+    },
+  })
+  const stream = openStream(server.port)
+  await expect(stream.send(13)).rejects.toMatchObject({ code: 'INTERNAL', hadNoEffect: false })
+  expect(ackedSeq(await stream.send(14))).toBe(14)
+})
+
+test('without a server questions wait, then fail as never sent', async () => {
+  const server = await serveStore({ write: ackAll })
+  await server.drain()
+  const stream = openStream(server.port, { deadlineMs: 200 })
+  const failure = await stream.send(1).catch((error: unknown) => error)
+  expect(failure).toBeInstanceOf(Failure)
+  expect(failure).toMatchObject({ hadNoEffect: true })
+})
+
+test('no verdict in time: the question fails as unknown, the stream stays', async () => {
+  const server = await serve({
+    write: (request, answer) =>
+      request.acks[0]?.seq === 1 ? new Promise(nothing) : ackAll(request, answer),
+  })
+  const stream = openStream(server.port, { deadlineMs: 200 })
+  await expect(stream.send(1)).rejects.toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    hadNoEffect: false,
+  })
+  expect(ackedSeq(await stream.send(2))).toBe(2)
+})
+
+test('what is in flight is bounded: more is refused at once, and was never sent', async () => {
+  const server = await serve({ write: () => new Promise(nothing) })
+  const stream = openStream(server.port, { inFlightMax: 2, deadlineMs: 200 })
+  const asked = Promise.allSettled([stream.send(1), stream.send(2)])
+  await expect(stream.send(3)).rejects.toMatchObject({
+    code: 'RESOURCE_EXHAUSTED',
+    hadNoEffect: true,
+  })
+  await asked
+})
+
+test('draining answers the frames that were taken before it ends the stream', async () => {
+  const taken = Promise.withResolvers<undefined>()
+  const server = await serve({
+    write: async (request, answer) => {
+      if (request.acks[0]?.seq === 1) {
+        taken.resolve(undefined)
+        await wait(50)
+      }
+      await ackAll(request, answer)
+    },
+  })
+  const stream = openStream(server.port)
+  const verdict = stream.send(1)
+  await taken.promise
+  await server.drain()
+  expect(ackedSeq(await verdict)).toBe(1)
+})
+
+test('a caller that asks faster than the server answers is made to wait, not refused', async () => {
+  let inFlight = 0
+  let inFlightMost = 0
+  const server = await serve({
+    write: async (request, answer) => {
+      inFlight += 1
+      inFlightMost = Math.max(inFlightMost, inFlight)
+      await wait(2)
+      inFlight -= 1
+      await ackAll(request, answer)
+    },
+  })
+  const stream = openStream(server.port, { deadlineMs: 5_000 })
+  const verdicts = []
+  for (let seq = 0; seq < 400; seq++) {
+    verdicts.push(stream.send(seq))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect((await Promise.all(verdicts)).map(ackedSeq)).toEqual(verdicts.map((_, seq) => seq))
+  expect(inFlightMost).toBeLessThanOrEqual(64)
+})

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startNats, type TestServer } from '../../../test/servers.ts'
+import { type Bus, connectNats, createLog } from '../src/index.ts'
+
+const log = createLog('test', 'silent')
+let server: TestServer
+const buses: Bus[] = []
+
+beforeEach(async () => {
+  server = await startNats({ own: true })
+})
+
+afterEach(async () => {
+  for (const bus of buses.splice(0)) await bus.drain()
+  await server.stop()
+})
+
+async function open(settings: { pendingBytesMax?: number } = {}): Promise<Bus> {
+  const bus = await connectNats({ url: server.url, ...settings }, log)
+  buses.push(bus)
+  return bus
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+function collect(bus: Bus, subject: string, queue?: string): string[] {
+  const texts: string[] = []
+  bus.subscribe(
+    subject,
+    (data) => texts.push(new TextDecoder().decode(data)),
+    queue === undefined ? {} : { queue },
+  )
+  return texts
+}
+
+test('each subscriber hears it, of a queue group one', async () => {
+  const [a, b] = [await open(), await open()]
+  const all = [collect(a, 'bell'), collect(b, 'bell')]
+  const group = [collect(a, 'bell', 'fanout'), collect(b, 'bell', 'fanout')]
+  expect(await Promise.all([a.flush(), b.flush()])).toEqual([true, true])
+  expect(a.publish('bell', bytes('1'))).toBe(true)
+  await expect.poll(() => all.flat()).toEqual(['1', '1'])
+  await expect.poll(() => group.flat()).toEqual(['1'])
+})
+
+test('killed and back: published meanwhile is dropped, subscriptions are there again', async () => {
+  const bus = await open()
+  const texts = collect(bus, 'bell')
+  let connected = 0
+  bus.onConnected(() => (connected += 1))
+  await bus.flush()
+  await server.kill()
+  await expect.poll(() => bus.isConnected()).toBe(false)
+  expect(bus.publish('bell', bytes('lost'))).toBe(false)
+  expect(await bus.flush()).toBe(false)
+  await server.restart()
+  await expect.poll(() => bus.isConnected(), { timeout: 3_000 }).toBe(true)
+  expect(connected).toBe(1)
+  bus.publish('bell', bytes('heard'))
+  await expect.poll(() => texts).toEqual(['heard'])
+})
+
+test('a service starts while NATS is down, and is connected when it comes', async () => {
+  await server.kill()
+  const bus = await open()
+  const texts = collect(bus, 'bell')
+  expect(bus.isConnected()).toBe(false)
+  expect(bus.publish('bell', bytes('lost'))).toBe(false)
+  await server.restart()
+  await expect.poll(() => bus.isConnected(), { timeout: 3_000 }).toBe(true)
+  bus.publish('bell', bytes('heard'))
+  await expect.poll(() => texts).toEqual(['heard'])
+})
+
+test('a stopped NATS costs bounded memory: beyond the bound messages are dropped', async () => {
+  const bus = await open({ pendingBytesMax: 1_000_000 })
+  server.pause()
+  try {
+    const kept = Array.from({ length: 100 }, () => bus.publish('bell', new Uint8Array(100_000)))
+    expect(kept.filter(Boolean)).toHaveLength(10)
+  } finally {
+    server.resume()
+  }
+  await expect.poll(() => bus.publish('bell', new Uint8Array(100_000))).toBe(true)
+})
+
+test('draining ends soon, whatever the server does', async () => {
+  const idle = await open()
+  server.pause()
+  try {
+    const begunAt = Date.now()
+    await idle.drain()
+    expect(Date.now() - begunAt).toBeLessThan(3_000)
+  } finally {
+    server.resume()
+  }
+  const down = await open()
+  await server.kill()
+  await down.drain()
+})
