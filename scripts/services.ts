@@ -82,6 +82,7 @@ export async function serviceEnvironments(
       ...secret,
       TWOTICK_POSTGRES_URL: setting.directoryUrl,
       TWOTICK_LISTEN: grpc.validation,
+      TWOTICK_REGISTRATION: 'open', // a relay of this machine alone
     },
     'delivery-fanout': { ...nats, ...redis },
     gateway: { ...nats, ...redis, ...secret, ...targets, TWOTICK_LISTEN: setting.gatewayListen },

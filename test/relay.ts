@@ -50,10 +50,13 @@ export interface Relay {
 
 /** Rates that no test's own traffic meets; a test of the rates sets its own. */
 const WITHOUT_RATES: NodeJS.ProcessEnv = {
-  TWOTICK_RATE_PAIR_BURST: '1000000',
-  TWOTICK_RATE_PAIR_PER_SECOND: '1000000',
-  TWOTICK_RATE_ACCOUNT_BURST: '1000000',
-  TWOTICK_RATE_ACCOUNT_PER_SECOND: '1000000',
+  TWOTICK_RATE_PAIR_MESSAGES: 'none',
+  TWOTICK_RATE_PAIR_BYTES: 'none',
+  TWOTICK_RATE_SENDER_MESSAGES: 'none',
+  TWOTICK_RATE_SENDER_RECIPIENTS: 'none',
+  TWOTICK_RATE_SENDER_BYTES: 'none',
+  TWOTICK_RATE_RECIPIENT_MESSAGES: 'none',
+  TWOTICK_RATE_RECIPIENT_BYTES: 'none',
 }
 
 const OUTPUT_LINES_MAX = 2_000
@@ -84,7 +87,9 @@ export async function startRelay({ env = {}, ownServers = false }: RelayOptions 
     return [name, createServiceProcess(name, whole, (line) => keep(output, `${name}: ${line}`))]
   }
   const services = Object.fromEntries(SERVICES.map(create)) as Record<ServiceName, ServiceProcess>
-  await Promise.all(SERVICES.map((name) => services[name].start()))
+  await Promise.all(SERVICES.map((name) => services[name].start())).catch((error: Error) => {
+    throw new Error([error.message, ...output].join('\n'), { cause: error })
+  })
 
   const pool = new pg.Pool({ connectionString: database.url, max: 2 })
   pool.on('error', (error) => keep(output, `test pool: ${error.message}`))

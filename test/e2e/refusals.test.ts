@@ -140,8 +140,7 @@ describe('a connection ends', () => {
     const send = sendTo(bob.address.accountId, 1, 0)
     const value = { ...send, ciphertext: new Uint8Array(97 * 1024) }
     session.sendBytes(Up.encode({ frame: { $case: 'send', value } }).finish())
-    // The WebSocket layer itself refuses it, with "message too big".
-    expect(await session.closed).toBe(1009)
+    await endsWith(session, RefusalCode.MALFORMED)
   })
 
   it('upon an ack beyond what was pushed', async () => {

@@ -141,7 +141,7 @@ it('a store killed under a stream of sends loses and doubles nothing', async () 
   await waitFor(() => answered() || ended(), { what: 'an answer or the end' })
   expect(session.frames.filter((frame) => frame.$case === 'rejected')).toEqual([])
   if (!answered()) {
-    const next = await openRaw(from)
+    const next = await waitFor(() => openRaw(from), { what: 'the store, again' })
     for (const message of messages.slice(next.welcome.sentNo)) send(next, message)
     if (next.welcome.sentNo < 40) {
       await waitFor(() =>
