@@ -1,0 +1,110 @@
+// Staying connected: dial, answer the challenge, hand frames on, and after an end dial again with
+// full jitter; until it is stopped, or the relay says something that trying again will not change.
+
+import { RefusalCode, type Challenge, type Hello } from '@twotick/protocol'
+import { backoffMs } from './backoff.ts'
+import type { StopReason } from './errors.ts'
+import { openLink, type DownFrame, type Link } from './link.ts'
+
+const FINAL: ReadonlyMap<RefusalCode, StopReason> = new Map([
+  [RefusalCode.REPLACED, 'replaced'],
+  [RefusalCode.UNLINKED, 'unlinked'],
+  [RefusalCode.UPGRADE_REQUIRED, 'upgrade-required'],
+  [RefusalCode.UNAUTHENTICATED, 'unauthenticated'],
+])
+
+/** How a connection ended: what the relay said, if it said anything. */
+export interface LinkEnd {
+  readonly code: RefusalCode
+  readonly detail: string
+  readonly retryAfterMs: number
+}
+
+interface ConnectionOptions {
+  readonly url: string
+  hello(challenge: Challenge): Promise<Hello>
+  frame(frame: DownFrame, link: Link): void
+  /** A link that had its Welcome is gone. */
+  lost(end: LinkEnd): void
+  /** The relay's last word: no further attempt is made. */
+  final(reason: StopReason, end: LinkEnd): void
+}
+
+export interface Connection {
+  /** Ends the present link, if any, and dials at once. */
+  redial(): void
+  /** Ends everything. Nothing of the options is called afterwards. */
+  stop(): void
+}
+
+const NO_WORD: LinkEnd = { code: RefusalCode.REFUSAL_CODE_UNSPECIFIED, detail: '', retryAfterMs: 0 }
+
+export function stayConnected(options: ConnectionOptions): Connection {
+  let link: Link | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let isStopped = false
+  let failures = 0
+
+  function dial(): void {
+    let end = NO_WORD
+    let isWelcomed = false
+
+    function frame(down: DownFrame, from: Link): void {
+      if (isStopped || from !== link) return
+      switch (down.$case) {
+        case 'challenge':
+          options.hello(down.value).then(
+            (value) => from.send({ $case: 'hello', value }),
+            () => from.close(),
+          )
+          return
+        case 'refused':
+        case 'goodbye':
+          end = down.value
+          from.close()
+          return
+        case 'welcome':
+          isWelcomed = true
+          from.opened(down.value.limits?.silenceMs ?? 0)
+          break
+        case 'drained':
+          failures = 0
+      }
+      if (isWelcomed) options.frame(down, from)
+      else from.close()
+    }
+
+    const dialled = openLink(options.url, {
+      frame,
+      closed() {
+        if (isStopped) return
+        link = undefined
+        if (isWelcomed) options.lost(end)
+        const reason = FINAL.get(end.code)
+        if (reason) options.final(reason, end)
+        if (!reason && !isStopped) dialLater(end.retryAfterMs)
+      },
+    })
+    link = dialled
+  }
+
+  function dialLater(retryAfterMs: number): void {
+    failures += 1
+    timer = setTimeout(dial, backoffMs(failures, retryAfterMs, Math.random))
+  }
+
+  dial()
+  return {
+    redial() {
+      failures = 0
+      if (link) return link.close()
+      clearTimeout(timer)
+      if (!isStopped) dial()
+    },
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+      link?.close()
+    },
+  }
+}

@@ -1,0 +1,130 @@
+// Wishes become attempts: whatever is to be sent again is encoded anew, naming the original, and
+// numbered. Needs the directory for rosters, so it works while there is a connection.
+
+import { RefusalCode } from '@twotick/protocol'
+import type { Address } from '@twotick/protocol'
+import { enterGivenUp, isMoot, type RefusedSend } from './again.ts'
+import { dropWish, type Book, type Happening } from './book.ts'
+import type { Codec } from './codec.ts'
+import { encode } from './encode.ts'
+import { RefusedError } from './errors.ts'
+import type { Rosters } from './rosters.ts'
+import type { Sender } from './sender.ts'
+import { numberKey, type OutgoingMessage, type Storage, type Wish } from './storage.ts'
+import type { Step } from './turn.ts'
+
+const RETRY_MS = 5_000
+
+interface GrantingOptions {
+  readonly own: Address
+  readonly codec: Codec
+  readonly rosters: Rosters
+  readonly sender: Sender
+  readonly book: Book
+  readonly storage: Storage
+  readonly enter: (step: Step) => Promise<void>
+  readonly announce: (happenings: readonly Happening[]) => void
+}
+
+export type Granting = ReturnType<typeof createGranting>
+
+export function createGranting(options: GrantingOptions) {
+  const { book } = options
+  let isRunning = false
+  let isStopped = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  async function runAll(): Promise<void> {
+    for (const wish of book.wishes.values()) {
+      if (isStopped) return
+      if (wish.notBeforeMs <= book.now()) await grant(wish, options)
+    }
+  }
+
+  function runLater(): void {
+    if (isStopped || timer || book.wishes.size === 0) return
+    timer = setTimeout(() => {
+      timer = undefined
+      run().catch(() => undefined)
+    }, RETRY_MS)
+  }
+
+  /** Goes through the wishes that are due. What fails for want of a connection is tried later. */
+  async function run(): Promise<void> {
+    if (isRunning || isStopped || timer || book.wishes.size === 0) return
+    isRunning = true
+    try {
+      await runAll()
+    } finally {
+      isRunning = false
+      runLater()
+    }
+  }
+
+  return {
+    run(): void {
+      // What failed is still a wish, and `run` has set the time for the next try.
+      run().catch(() => undefined)
+    },
+    /** There is a connection (again): no need to wait. */
+    connected(): void {
+      clearTimeout(timer)
+      timer = undefined
+    },
+    stop(): void {
+      isStopped = true
+      clearTimeout(timer)
+    },
+  }
+}
+
+async function grant(wish: Wish, options: GrantingOptions): Promise<void> {
+  const { book, storage, sender, enter } = options
+  const message = book.messages.get(wish.messageNo)
+  const body = await storage.read('body', numberKey(wish.messageNo))
+  if (!message || !body) return giveUp(wish, options, 'what it said is not kept any more')
+  const draft = await tryEncode(wish, message, { ...options, body })
+  if (draft === undefined) return giveUp(wish, options, 'its device is gone')
+  if (draft instanceof RefusedError) return giveUp(wish, options, draft)
+  const { accountId, deviceIds } = wish
+  await enter((turn) => {
+    const entering = { book, turn, happenings: [] }
+    if (isMoot(book, wish)) dropWish(entering, wish)
+    else sender.addAgain(turn, wish, { ...draft, again: { accountId, deviceIds } })
+  })
+}
+
+async function tryEncode(
+  { accountId, deviceIds }: Wish,
+  message: OutgoingMessage,
+  options: GrantingOptions & { body: Uint8Array },
+) {
+  const { type, lifetimeS, no } = message
+  const conversation = 'conversation' in message.to && message.to.conversation
+  const original = { deviceId: options.own.deviceId, no, ...(conversation && { conversation }) }
+  const to = accountId === '' ? message.to : { account: accountId }
+  const content = { body: options.body, original }
+  try {
+    return await encode({ to, type, lifetimeS, content, deviceIds }, options)
+  } catch (error) {
+    if (error instanceof RefusedError) return error
+    throw error
+  }
+}
+
+async function giveUp(
+  wish: Wish,
+  { book, enter, announce }: GrantingOptions,
+  why: string | RefusedError,
+): Promise<void> {
+  const unspecific = { code: RefusalCode.UNKNOWN_RECIPIENT, retryAfterMs: 0 }
+  const refusal: RefusedSend =
+    typeof why === 'string'
+      ? { ...unspecific, detail: why }
+      : { code: why.code, detail: why.detail, retryAfterMs: why.retryAfterMs }
+  await enter((turn) => {
+    const happenings: Happening[] = []
+    enterGivenUp({ book, turn, happenings }, wish, refusal)
+    turn.after(() => announce(happenings))
+  })
+}
