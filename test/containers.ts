@@ -1,11 +1,12 @@
 // Servers in containers (TWOTICK_TEST_SERVERS=containers), through testcontainers. The same tests,
 // on the images that operators run; for tests that stop and kill servers, Debian's binaries serve.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers'
 
-const POSTGRES_IMAGE = process.env['TWOTICK_TEST_POSTGRES_IMAGE'] ?? 'postgres:17'
-const NATS_IMAGE = process.env['TWOTICK_TEST_NATS_IMAGE'] ?? 'nats:2'
-const REDIS_IMAGE = process.env['TWOTICK_TEST_REDIS_IMAGE'] ?? 'redis:7'
+const IMAGES = parseEnv(readFileSync(join(import.meta.dirname, '../.env'), 'utf8'))
 
 export interface ContainerServer {
   url: string
@@ -18,7 +19,7 @@ export function fromContainers(): boolean {
 }
 
 export async function startPostgresContainer(): Promise<ContainerServer> {
-  const started = await new GenericContainer(POSTGRES_IMAGE)
+  const started = await new GenericContainer(image('POSTGRES_IMAGE'))
     .withEnvironment({ POSTGRES_PASSWORD: 'test' })
     .withExposedPorts(5432)
     // Once for the server that initializes the data folder, once for the real one.
@@ -28,7 +29,7 @@ export async function startPostgresContainer(): Promise<ContainerServer> {
 }
 
 export async function startNatsContainer(): Promise<ContainerServer> {
-  const started = await new GenericContainer(NATS_IMAGE)
+  const started = await new GenericContainer(image('NATS_IMAGE'))
     .withExposedPorts(4222)
     .withWaitStrategy(Wait.forLogMessage(/Server is ready/))
     .start()
@@ -36,11 +37,18 @@ export async function startNatsContainer(): Promise<ContainerServer> {
 }
 
 export async function startRedisContainer(): Promise<ContainerServer> {
-  const started = await new GenericContainer(REDIS_IMAGE)
+  const started = await new GenericContainer(image('REDIS_IMAGE'))
     .withExposedPorts(6379)
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
     .start()
   return serverOf(started, 6379, (address) => `redis://${address}`)
+}
+
+/** As .env names it, unless the environment names another. */
+function image(name: string): string {
+  const found = process.env[name] ?? IMAGES[name]
+  if (found === undefined) throw new Error(`.env names no ${name}`)
+  return found
 }
 
 function serverOf(

@@ -1,7 +1,6 @@
 // A database ready for the services: roles, schemas and migrations. What `npm start` and the tests
 // share, on a private Postgres as on a given one.
 
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { migrate } from '@twotick/chassis'
@@ -12,6 +11,12 @@ const TIMEOUT_MS = 30_000
 
 export const STORE_ROLE = 'twotick_store'
 export const DIRECTORY_ROLE = 'twotick_directory'
+
+/** Who owns which tables. */
+export const SCHEMAS = [
+  { service: 'envelope-store', schema: 'mailbox' },
+  { service: 'metadata-validation', schema: 'directory' },
+] as const
 
 /** Runs roles.sql and all migrations; does nothing new on a database that has them. */
 export async function prepareDatabase(url: string): Promise<void> {
@@ -25,12 +30,8 @@ export async function prepareDatabase(url: string): Promise<void> {
       await client.query(`alter role ${role} password ${client.escapeLiteral(password)}`)
     }
   })
-  for (const [service, schema] of [
-    ['envelope-store', 'mailbox'],
-    ['metadata-validation', 'directory'],
-  ] as const) {
-    const folder = join(ROOT, 'services', service, 'migrations')
-    if (existsSync(folder)) await migrate(url, folder, schema)
+  for (const { service, schema } of SCHEMAS) {
+    await migrate(url, join(ROOT, 'services', service, 'migrations'), schema)
   }
 }
 

@@ -1,0 +1,90 @@
+-- What the migrations add up to. Made by `npm run schema`; never edited.
+
+CREATE SCHEMA mailbox;
+
+CREATE TABLE mailbox.entry (
+    account_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    tag bigint NOT NULL,
+    slots smallint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    sealed bytea NOT NULL,
+    CONSTRAINT entry_slots_check CHECK (((slots >= 0) AND (slots <= 31)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='50000', autovacuum_vacuum_cost_delay='0', vacuum_truncate=off);
+ALTER TABLE ONLY mailbox.entry ALTER COLUMN sealed SET STORAGE EXTERNAL;
+
+CREATE TABLE mailbox.epoch_counter (
+    only_row boolean DEFAULT true NOT NULL,
+    counter bigint NOT NULL,
+    CONSTRAINT epoch_counter_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE mailbox.mailbox (
+    account_id uuid NOT NULL,
+    head_seq bigint DEFAULT 0 NOT NULL,
+    floor_seq bigint DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    d1 smallint,
+    a1 bigint,
+    d2 smallint,
+    a2 bigint,
+    d3 smallint,
+    a3 bigint,
+    d4 smallint,
+    a4 bigint,
+    d5 smallint,
+    a5 bigint,
+    CONSTRAINT mailbox_check CHECK (((d1 IS NULL) = (a1 IS NULL))),
+    CONSTRAINT mailbox_check1 CHECK (((d2 IS NULL) = (a2 IS NULL))),
+    CONSTRAINT mailbox_check2 CHECK (((d3 IS NULL) = (a3 IS NULL))),
+    CONSTRAINT mailbox_check3 CHECK (((d4 IS NULL) = (a4 IS NULL))),
+    CONSTRAINT mailbox_check4 CHECK (((d5 IS NULL) = (a5 IS NULL))),
+    CONSTRAINT mailbox_check5 CHECK ((head_seq >= GREATEST(a1, a2, a3, a4, a5, floor_seq)))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE mailbox.migration (
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE mailbox.sender (
+    account_id uuid NOT NULL,
+    device_id smallint NOT NULL,
+    session bigint DEFAULT 0 NOT NULL,
+    sent_no bigint DEFAULT 0 NOT NULL,
+    sent_tag bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
+
+ALTER TABLE ONLY mailbox.entry
+    ADD CONSTRAINT entry_pkey PRIMARY KEY (account_id, seq);
+
+ALTER TABLE ONLY mailbox.epoch_counter
+    ADD CONSTRAINT epoch_counter_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY mailbox.mailbox
+    ADD CONSTRAINT mailbox_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY mailbox.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY mailbox.sender
+    ADD CONSTRAINT sender_pkey PRIMARY KEY (account_id, device_id);
+
+GRANT USAGE ON SCHEMA mailbox TO twotick_store;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.entry TO twotick_store;
+
+GRANT SELECT ON TABLE mailbox.epoch_counter TO twotick_store;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.mailbox TO twotick_store;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.migration TO twotick_store;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.sender TO twotick_store;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA mailbox GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES  TO twotick_store;
