@@ -205,7 +205,8 @@ function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: 
 
 function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>) {
   const gone = new AbortController()
-  call.on('cancelled', () => gone.abort())
+  if (call.cancelled) gone.abort()
+  else call.on('cancelled', () => gone.abort())
   return { caller: callerOf(call.metadata), signal: gone.signal }
 }
 

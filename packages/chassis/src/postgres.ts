@@ -24,6 +24,8 @@ export interface PostgresOptions {
   readonly onConnect?: (client: pg.ClientBase) => Promise<void>
   /** Ends the wait for a first connection. */
   readonly signal?: AbortSignal
+  /** Queries that are not awaited one by one go out together: one round trip for several. */
+  readonly pipeline?: boolean
 }
 
 /**
@@ -43,6 +45,7 @@ export async function connectPostgres(
     query_timeout: settings.queryTimeoutMs ?? 2_500,
     idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs ?? 5_000,
     keepAlive: true,
+    pipeline: options.pipeline ?? false,
     types: { getTypeParser } as pg.CustomTypesConfig,
     ...(options.onConnect && { onConnect: options.onConnect }),
   })

@@ -63,13 +63,19 @@ test('a frame may be answered in parts, and a later one before it', async () => 
 })
 
 test('broken in mid-flight: what was sent is unknown, in its order, and the stream comes back', async () => {
-  const first = await serveStore({ write: () => new Promise(nothing) })
-  const stream = openStream(first.port)
+  const taken = Promise.withResolvers<undefined>()
+  const first = await serveStore({
+    write: () => {
+      taken.resolve(undefined)
+      return new Promise(nothing)
+    },
+  })
+  const stream = openStream(first.port, { deadlineMs: 5_000 })
   const outcomes: [number, Failure][] = []
   const asked = [1, 2, 3].map((seq) =>
     stream.send(seq).catch((failure: Failure) => outcomes.push([seq, failure])),
   )
-  await wait(100)
+  await taken.promise
   await first.drain()
   await Promise.all(asked)
   expect(outcomes.map(([seq]) => seq)).toEqual([1, 2, 3])

@@ -77,9 +77,11 @@ test('a failure keeps its code; a bug is INTERNAL and tells nothing', async () =
 
 test('a call ends at its deadline, and by its signal; the server learns of both', async () => {
   const ended: string[] = []
+  let entered = 0
   const server = await serve({
     getEpoch: (_request, { signal }) =>
       new Promise((_resolve, reject) => {
+        entered += 1
         signal.addEventListener('abort', () => {
           ended.push('aborted')
           reject(new Failure('UNAVAILABLE', 'given up'))
@@ -87,17 +89,19 @@ test('a call ends at its deadline, and by its signal; the server learns of both'
       }),
   })
   const gateway = client(server.port, 'gateway')
+  await unary(gateway, 'getHeads', { epoch: '', devices: [] }, in1s).catch(() => 'connected')
   await expect(unary(gateway, 'getEpoch', {}, { deadlineMs: 50 })).rejects.toMatchObject({
     code: 'DEADLINE_EXCEEDED',
   })
   const stop = new AbortController()
   const call = unary(gateway, 'getEpoch', {}, { deadlineMs: 5_000, signal: stop.signal })
+  await expect.poll(() => entered).toBe(2)
   stop.abort(new Error('stopping'))
   await expect(call).rejects.toThrow('stopping')
   await expect(
     unary(gateway, 'getEpoch', {}, { deadlineMs: 5_000, signal: stop.signal }),
   ).rejects.toThrow('stopping')
-  await expect.poll(() => ended.length).toBeGreaterThan(0)
+  await expect.poll(() => ended).toEqual(['aborted', 'aborted'])
 })
 
 test('without a server a call fails at once, and soon after it is back it succeeds', async () => {

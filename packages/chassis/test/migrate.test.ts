@@ -66,7 +66,7 @@ test('an older replica leaves a newer release’s migrations alone', async () =>
 })
 
 test('a gap or a name out of form is refused before anything is applied', async () => {
-  for (const name of ['0003-gap.sql', 'notes.sql']) {
+  for (const name of ['0004-gap.sql', 'notes.sql']) {
     const folder = folderOf({ ...FILES, [name]: 'select 1' })
     await expect(migrate(database.url, folder, 'garden')).rejects.toThrow('expected number 3')
   }
