@@ -6,8 +6,16 @@
 // its bit leaves `slots`, and the sender gets a notice that names the device.
 
 import { type DeviceAddress, NoticeKind, RefusalCode } from '@twotick/protocol'
-import { type Draft, type OwedTick, removeDone, rowsOf, setAcked, setSlots } from './draft.ts'
-import { bitOf, isHeldBy, type Mailbox, type Row, slotOf } from './mailbox.ts'
+import {
+  type Draft,
+  type OwedTick,
+  type Picture,
+  removeDone,
+  rowsOf,
+  setAcked,
+  setSlots,
+} from './draft.ts'
+import { bitOf, cursorOf, isHeldBy, type Mailbox, type Row, slotOf } from './mailbox.ts'
 import { addToNotice, type Message, type Notices } from './notice.ts'
 import { acked, type Outcome, refused } from './outcome.ts'
 
@@ -23,6 +31,13 @@ export interface Ack {
 export interface FailedEntries {
   readonly messages: ReadonlyMap<number, Message>
   readonly notices: Notices
+}
+
+/** Whether an ack fails entries that count: those between the device's cursor and the ack. */
+export function failsEntries({ mailboxes }: Picture, ack: Ack): boolean {
+  const mailbox = mailboxes.get(ack.device.accountId)
+  const ackedSeq = (mailbox && cursorOf(mailbox, ack.device.deviceId))?.ackedSeq ?? Infinity
+  return [...ack.failed].some((seq) => seq > ackedSeq && seq <= ack.seq)
 }
 
 /**

@@ -1,16 +1,22 @@
 // From gRPC to the store's commands and back; no logic.
 
-import { Failure, type Implementation } from '@twotick/chassis'
-import { type Address, type DeviceAddress, parseAddress } from '@twotick/protocol'
+import type { Implementation } from '@twotick/chassis'
+import {
+  type AccountId,
+  type Address,
+  type DeviceAddress,
+  isAccountId,
+  parseAddress,
+  TAG_BYTES,
+} from '@twotick/protocol'
 import type { EnvelopeStoreService, WriteReply } from '@twotick/protocol/services'
+import assert from 'node:assert/strict'
 import { HEADS_MAX } from './heads.ts'
+import { STATUS_ITEMS_MAX } from './status.ts'
 import type { Store } from './store.ts'
-import type { Written } from './write.ts'
+import type { Written } from './outcome.ts'
 
 export function answerGrpc(store: Store): Implementation<EnvelopeStoreService> {
-  const notYet = async () => {
-    throw new Failure('UNAVAILABLE', 'not yet')
-  }
   return {
     getEpoch: async () => ({ epoch: await store.epoch() }),
     write: async ({ epoch, appends, acks }, answer) => {
@@ -24,23 +30,36 @@ export function answerGrpc(store: Store): Implementation<EnvelopeStoreService> {
     openSession: ({ device, epoch }) => store.openSession(required(device), epoch),
     fetch: (request) => store.fetch(required(request.device), request),
     getHeads: ({ devices, epoch }) => {
-      if (devices.length > HEADS_MAX) throw new Error(`more than ${HEADS_MAX} heads at a time`)
+      assert(devices.length <= HEADS_MAX)
       return store.heads(devices.map(required), epoch)
     },
-    getStatus: notYet,
+    getStatus: ({ epoch, asker, recipientAccountId, items }) => {
+      assert(items.length <= STATUS_ITEMS_MAX && items.every(({ tag }) => tag.length === TAG_BYTES))
+      const question = {
+        asker: required(asker),
+        recipientAccountId: requiredAccount(recipientAccountId),
+        items,
+      }
+      return store.status(question, epoch)
+    },
     createMailbox: ({ device, epoch }) => store.createMailbox(required(device), epoch),
     addDevice: ({ device, epoch }) => store.addDevice(required(device), epoch),
-    removeDevice: notYet,
-    deleteMailbox: notYet,
-    expire: notYet,
+    removeDevice: ({ device, epoch }) => store.removeDevice(required(device), epoch),
+    deleteMailbox: ({ accountId, epoch }) => store.deleteMailbox(requiredAccount(accountId), epoch),
+    expire: (request) => store.expire(request),
   }
 }
 
 /** An address that is none is a bug of the caller's: every caller has checked it before. */
 function required(address: Address | undefined): DeviceAddress {
   const parsed = parseAddress(address)
-  if (parsed === undefined) throw new Error('the request names no device')
+  assert(parsed !== undefined, 'the request names no device')
   return parsed
+}
+
+function requiredAccount(accountId: string): AccountId {
+  assert(isAccountId(accountId), 'the request names no account')
+  return accountId
 }
 
 /** Puts verdicts that come in one turn of the event loop, as those of one transaction, in one frame. */

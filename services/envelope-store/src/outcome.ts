@@ -6,6 +6,12 @@ import type { Verdict } from '@twotick/protocol/services'
 
 export type Outcome = NonNullable<Verdict['outcome']>
 
+/** An outcome, and the epoch of the store that it is from. */
+export interface Written {
+  readonly epoch: string
+  readonly outcome: Outcome
+}
+
 export function stored(acceptedAtMs: number): Outcome {
   return { $case: 'stored', value: { acceptedAtMs } }
 }

@@ -14,7 +14,7 @@ const openSql = `
    where account_id = $1::uuid and device_id = $2::smallint
   returning session, sent_no, int8send(sent_tag) as sent_tag`
 
-const mailboxSql = `
+export const mailboxSql = `
   select account_id, head_seq, floor_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5
     from mailbox.mailbox where account_id = $1::uuid`
 

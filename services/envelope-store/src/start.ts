@@ -12,7 +12,8 @@ import { prepareConnection } from './transaction.ts'
 export async function start(config: Config, scope: Scope): Promise<{ port: number }> {
   const { log, stopping: signal } = scope
   const sealer = createSealer(await readKeys(config.sealKeyFile))
-  const db = await connectPostgres(config.postgres, { log, signal, onConnect: prepareConnection })
+  const onConnect = prepareConnection
+  const db = await connectPostgres(config.postgres, { log, signal, onConnect, pipeline: true })
   scope.defer('postgres', () => db.end())
   const bus = await connectNats(config.nats, log)
   scope.defer('nats', () => bus.drain())

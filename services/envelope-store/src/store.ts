@@ -1,52 +1,52 @@
 // The store's commands, each with what it stands on.
 
 import { type Logger, postgresFailure } from '@twotick/chassis'
-import type { DeviceAddress } from '@twotick/protocol'
-import type { AckWrite, Append, FetchRequest } from '@twotick/protocol/services'
-import { RefusalCode } from '@twotick/protocol'
+import { type AccountId, type DeviceAddress, RefusalCode } from '@twotick/protocol'
+import type { AckWrite, Append, ExpireRequest, FetchRequest } from '@twotick/protocol/services'
+import type { Sending } from './append.ts'
 import { createBatches } from './batch.ts'
 import type { Config } from './config.ts'
+import { deleteMailbox } from './delete-mailbox.ts'
 import { addDevice, createMailbox } from './devices.ts'
-import type { Ring } from './doorbell.ts'
+import { expire } from './expire.ts'
+import { writeFailedAck } from './failed-ack.ts'
 import { fetchEntries } from './fetch.ts'
 import { getHeads } from './heads.ts'
-import { refused, unknown } from './outcome.ts'
-import type { Sealer } from './sealed.ts'
+import { refused, unknown, type Written } from './outcome.ts'
+import { removeDevice } from './remove-device.ts'
+import type { Resources } from './resources.ts'
 import { parseAck, parseAppend } from './sending.ts'
 import { openSession } from './session.ts'
-import { type Database, withQueries } from './transaction.ts'
-import { type Write, writeBatch, type Written } from './write.ts'
+import { getStatus, type StatusQuestion } from './status.ts'
+import { withQueries } from './transaction.ts'
+import { type AckItem, type Write, writeBatch } from './write.ts'
 
 const UNKNOWN_RETRY_MS = 200
-const ITEM_BYTES = 256
+const ACK_BYTES = 256
 
-export interface StoreDeps {
-  readonly db: Database
-  readonly sealer: Sealer
-  readonly ring: Ring
+export interface StoreResources extends Resources {
   readonly log: Logger
 }
 
 export type Store = ReturnType<typeof createStore>
 
-export function createStore(deps: StoreDeps, config: Config) {
-  const { db, sealer, log } = deps
+export function createStore(resources: StoreResources, config: Config) {
+  const { db, sealer, log } = resources
   const rules = { quota: config.mailbox, seal: sealer.seal }
-  const limits = {
-    ...config.batch,
-    queueItemsMax: config.queue.itemsMax,
-    queueBytesMax: config.queue.bytesMax,
-  }
-  const batches = createBatches<Write, Written>(limits, (batch) =>
-    writeBatch({ ...deps, rules }, batch),
+  const queue = { queueItemsMax: config.queue.itemsMax, queueBytesMax: config.queue.bytesMax }
+  const batches = createBatches<Write, Written | undefined>(
+    { ...config.batch, ...queue },
+    (batch) => writeBatch({ ...resources, rules }, batch),
+  )
+  const failedAcks = createBatches<AckItem, Written>(
+    { itemsMax: 1, bytesMax: config.batch.bytesMax, ...queue },
+    (items) => Promise.all(items.map(({ ack, epoch }) => writeFailedAck(resources, ack, epoch))),
   )
 
   /** What cannot be known has the caller's epoch: it is about the caller's own request. */
-  async function settled(write: Write, bytes: number): Promise<Written> {
-    const { epoch } = write
+  async function settled(epoch: string, submit: () => Promise<Written | undefined>) {
     try {
-      const written = await batches.submit(write, bytes)
-      return written ?? { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
+      return (await submit()) ?? { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
     } catch (error) {
       const isFailure = postgresFailure(error) !== undefined
       log[isFailure ? 'warn' : 'error']({ error }, 'a write has an unknown outcome')
@@ -59,25 +59,42 @@ export function createStore(deps: StoreDeps, config: Config) {
     append(epoch: string, append: Append): Promise<Written> {
       const sending = parseAppend(append, sealer)
       if (sending === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
-      const bytes = [...sending.copies.values()].reduce(
-        (sum, copy) => sum + copy.sealed.length,
-        sending.ownBytesMax,
-      )
-      return settled({ kind: 'append', epoch, sending }, bytes)
+      const write = { kind: 'append', epoch, sending } as const
+      return settled(epoch, async () => batches.submit(write, bytesOf(sending)))
     },
     ack(epoch: string, write: AckWrite): Promise<Written> {
       const ack = parseAck(write)
       if (ack === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
-      return settled({ kind: 'ack', epoch, ack }, ITEM_BYTES)
+      const item = { kind: 'ack', epoch, ack } as const
+      return settled(epoch, async () => {
+        const submitted = batches.submit(item, ACK_BYTES)
+        if (submitted === undefined) return undefined
+        return (await submitted) ?? failedAcks.submit(item, ACK_BYTES)
+      })
     },
     openSession: (device: DeviceAddress, epoch: string) => openSession(db, device, epoch),
     fetch: (device: DeviceAddress, request: FetchRequest) =>
       fetchEntries({ db, sealer }, device, request),
+    status: (question: StatusQuestion, epoch: string) => getStatus(db, question, epoch),
     heads: (devices: readonly DeviceAddress[], epoch: string) => getHeads(db, devices, epoch),
     createMailbox: (device: DeviceAddress, epoch: string) => createMailbox(db, device, epoch),
     addDevice: (device: DeviceAddress, epoch: string) => addDevice(db, device, epoch),
-    idle: () => batches.idle(),
+    removeDevice: (device: DeviceAddress, epoch: string) => removeDevice(resources, device, epoch),
+    deleteMailbox: (accountId: AccountId, epoch: string) =>
+      deleteMailbox(resources, accountId, epoch),
+    expire: (request: ExpireRequest) => expire(resources, request),
+    async idle() {
+      await batches.idle()
+      await failedAcks.idle()
+    },
   }
+}
+
+function bytesOf(sending: Sending): number {
+  return [...sending.copies.values()].reduce(
+    (bytes, copy) => bytes + copy.sealed.length,
+    sending.ownBytesMax,
+  )
 }
 
 const MALFORMED = refused(RefusalCode.MALFORMED, 'a field is missing or out of its bounds')
