@@ -18,11 +18,11 @@ interface AccountOptions {
 
 export type AccountCalls = ReturnType<typeof createAccountCalls>
 
-export function createAccountCalls({ own, sign, directory, rosters }: AccountOptions) {
-  const learn = async (conversation: Conversation) => {
-    await rosters.learn(conversation)
-    return conversation
-  }
+export function createAccountCalls(options: AccountOptions) {
+  return { ...accountCalls(options), ...conversationCalls(options) }
+}
+
+function accountCalls({ own, sign, directory }: AccountOptions) {
   return {
     /** Finds an account by its handle or its id. */
     lookUp(by: { handle: string } | { account: string }): Promise<Contact> {
@@ -54,6 +54,33 @@ export function createAccountCalls({ own, sign, directory, rosters }: AccountOpt
       await directory.ask({ $case: 'unlinkDevice', value: { deviceId } }, 'done')
     },
 
+    async setBlock(accountId: string, blocked: boolean): Promise<void> {
+      await directory.ask({ $case: 'setBlock', value: { accountId, blocked } }, 'done')
+    },
+
+    /** Deletes this account, for good (primary only). The handle is asked for against accidents. */
+    async deleteAccount(handle: string): Promise<void> {
+      await directory.ask({ $case: 'deleteAccount', value: { handle } }, 'done')
+    },
+
+    async publishKeyPackages(packages: readonly Uint8Array[]): Promise<void> {
+      const value = { packages: [...packages] }
+      await directory.ask({ $case: 'publishKeyPackages', value }, 'done')
+    },
+
+    async takeKeyPackages(accountId: string): Promise<KeyPackage[]> {
+      const body = { $case: 'takeKeyPackages', value: { accountId } } as const
+      return (await directory.ask(body, 'keyPackages')).packages
+    },
+  }
+}
+
+function conversationCalls({ directory, rosters }: AccountOptions) {
+  const learn = async (conversation: Conversation) => {
+    await rosters.learn(conversation)
+    return conversation
+  }
+  return {
     /** Makes a group of this account and these. */
     createConversation(accountIds: readonly string[]): Promise<Conversation> {
       const value = { requestKey: randomBytes(REQUEST_KEY_BYTES), accountIds: [...accountIds] }
@@ -78,25 +105,6 @@ export function createAccountCalls({ own, sign, directory, rosters }: AccountOpt
     async listConversations(): Promise<string[]> {
       const body = { $case: 'listConversations', value: {} } as const
       return (await directory.ask(body, 'conversationList')).conversationIds
-    },
-
-    async setBlock(accountId: string, blocked: boolean): Promise<void> {
-      await directory.ask({ $case: 'setBlock', value: { accountId, blocked } }, 'done')
-    },
-
-    /** Deletes this account, for good (primary only). The handle is asked for against accidents. */
-    async deleteAccount(handle: string): Promise<void> {
-      await directory.ask({ $case: 'deleteAccount', value: { handle } }, 'done')
-    },
-
-    async publishKeyPackages(packages: readonly Uint8Array[]): Promise<void> {
-      const value = { packages: [...packages] }
-      await directory.ask({ $case: 'publishKeyPackages', value }, 'done')
-    },
-
-    async takeKeyPackages(accountId: string): Promise<KeyPackage[]> {
-      const body = { $case: 'takeKeyPackages', value: { accountId } } as const
-      return (await directory.ask(body, 'keyPackages')).packages
     },
   }
 }

@@ -1,12 +1,11 @@
 // What goes up and its answers: the lane on the wire, the book behind it.
 
-import { type Delivered, type Notice, type Rejected, type Send } from '@twotick/protocol'
-import type { Status, Stored, Welcome } from '@twotick/protocol'
+import type { Delivered, Notice, Rejected, Send, Status, Stored, Welcome } from '@twotick/protocol'
 import { enterAttempt, enterRejected } from './again.ts'
 import { addMessage, type Book, type Entering, type Happening } from './book.ts'
 import { ProtocolError } from './errors.ts'
-import { answerRejected, answerStored, disconnect, enqueue, inFlight } from './lane.ts'
-import { createLane, sendNext, welcome, type Lane } from './lane.ts'
+import { answerRejected, answerStored, createLane, disconnect, enqueue, inFlight } from './lane.ts'
+import { sendNext, welcome, type Lane } from './lane.ts'
 import type { Link } from './link.ts'
 import { numberKey, SELF, type Attempt, type OutgoingMessage } from './storage.ts'
 import type { Payload, Sending, To, Wish } from './storage.ts'
@@ -23,6 +22,12 @@ export interface LaneSend {
   readonly payload: Payload
 }
 
+/** What an attempt is made of, before it has its number. */
+export type Draft = Omit<Attempt, 'no' | 'messageNo' | 'madeInEpoch'> & { payload: Payload }
+
+/** A message, before it has its number. */
+export type NewMessage = Omit<OutgoingMessage, 'no' | 'attempts' | 'reach'>
+
 interface SenderOptions {
   readonly sending: Sending
   readonly unanswered: readonly LaneSend[]
@@ -30,107 +35,130 @@ interface SenderOptions {
   readonly announce: (happenings: readonly Happening[]) => void
 }
 
-/** What an attempt is made of, before it has its number. */
-export type Draft = Omit<Attempt, 'no' | 'messageNo' | 'madeInEpoch'> & { payload: Payload }
+interface State {
+  readonly book: Book
+  readonly announce: (happenings: readonly Happening[]) => void
+  epoch: string
+  lastNo: number
+  lane: Lane<LaneSend>
+}
 
 export type Sender = ReturnType<typeof createSender>
 
 export function createSender({ sending, unanswered, book, announce }: SenderOptions) {
-  let { epoch, lastNo } = sending
-  let lane: Lane<LaneSend> = createLane(
-    { no: sending.acceptedNo, tag: sending.acceptedTag },
-    unanswered,
-  )
-
-  function persist(turn: Turn): void {
-    const { acceptedNo, acceptedTag } = lane
-    turn.put('sending', SELF, { epoch, lastNo, acceptedNo, acceptedTag })
+  const { epoch, lastNo, acceptedNo: no, acceptedTag: tag } = sending
+  const state: State = { book, announce, epoch, lastNo, lane: createLane({ no, tag }, unanswered) }
+  return {
+    epoch: () => state.epoch,
+    /** Sends that have no answer yet. */
+    unansweredCount: () => state.lane.unanswered.length,
+    disconnected: () => void (state.lane = disconnect(state.lane)),
+    /** Sends what the gateway will take. False: the socket is full, try again in a moment. */
+    pump: (link: Link, sendsMax: number) => pump(state, link, sendsMax),
+    ...numbering(state),
+    ...answers(state),
+    ...reports(state),
   }
+}
 
-  function enter(turn: Turn, write: (entering: Entering) => void): void {
-    const happenings: Happening[] = []
-    write({ book, turn, happenings })
-    if (happenings.length > 0) turn.after(() => announce(happenings))
-  }
+function persist({ epoch, lastNo, lane }: State, turn: Turn): void {
+  const { acceptedNo, acceptedTag } = lane
+  turn.put('sending', SELF, { epoch, lastNo, acceptedNo, acceptedTag })
+}
 
-  function accept(turn: Turn, accepted: readonly LaneSend[], acceptedAtMs: number): void {
-    enter(turn, (entering) => {
-      // The book's copy: a second tick may have come before the first.
-      for (const { no, attempt } of accepted) {
-        enterStored(entering, book.attempts.get(no) ?? attempt, { epoch, acceptedAtMs })
-      }
-    })
-    persist(turn)
-  }
+function enter(state: State, turn: Turn, write: (entering: Entering) => void): void {
+  const happenings: Happening[] = []
+  write({ book: state.book, turn, happenings })
+  if (happenings.length > 0) turn.after(() => state.announce(happenings))
+}
 
+/** Numbers: durable before the first byte is sent, one above all that were ever used. */
+function numbering(state: State) {
   function number(turn: Turn, draft: Draft, messageNo?: number): Attempt {
     const { payload, ...rest } = draft
-    lastNo += 1
-    const attempt = { ...rest, no: lastNo, messageNo: messageNo ?? lastNo, madeInEpoch: epoch }
-    lane = enqueue(lane, { no: attempt.no, tag: attempt.tag, attempt, payload })
-    turn.put('payload', numberKey(attempt.no), payload)
-    persist(turn)
+    state.lastNo += 1
+    const no = state.lastNo
+    const attempt = { ...rest, no, messageNo: messageNo ?? no, madeInEpoch: state.epoch }
+    state.lane = enqueue(state.lane, { no, tag: attempt.tag, attempt, payload })
+    turn.put('payload', numberKey(no), payload)
+    persist(state, turn)
     return attempt
   }
 
   return {
-    epoch: () => epoch,
-    /** Sends that have no answer yet. */
-    unansweredCount: () => lane.unanswered.length,
-
     /** Numbers a new message; returns its number. */
-    add(turn: Turn, draft: Draft, message: Omit<OutgoingMessage, 'no' | 'attempts' | 'reach'>) {
+    add(turn: Turn, draft: Draft, message: NewMessage): number {
       const attempt = number(turn, draft)
       const { no } = attempt
       const waiting = { at: 'waiting', attemptNo: no } as const
       const reach = Object.fromEntries(draft.accounts.map((id) => [id, waiting]))
-      enter(turn, (entering) =>
-        addMessage(entering, { ...message, no, reach, attempts: [no] }, attempt),
-      )
+      const numbered = { ...message, no, reach, attempts: [no] }
+      enter(state, turn, (entering) => addMessage(entering, numbered, attempt))
       return no
     },
 
     /** Numbers one more attempt of a message. */
     addAgain(turn: Turn, wish: Wish, draft: Draft): void {
       const attempt = number(turn, draft, wish.messageNo)
-      enter(turn, (entering) => enterAttempt(entering, wish, attempt))
+      enter(state, turn, (entering) => enterAttempt(entering, wish, attempt))
     },
+  }
+}
 
+/** What settles the lane: `Welcome`, `Stored`, `Rejected`. */
+function answers(state: State) {
+  function accept(turn: Turn, accepted: readonly LaneSend[], acceptedAtMs: number): void {
+    const { epoch, book } = state
+    enter(state, turn, (entering) => {
+      for (const { no, attempt } of accepted) {
+        enterStored(entering, book.attempts.get(no) ?? attempt, { epoch, acceptedAtMs })
+      }
+    })
+    persist(state, turn)
+  }
+
+  return {
     /** Compares itself with the store, and gives first ticks. */
     welcome(turn: Turn, stand: Welcome): 'forked' | undefined {
       const { sentNo, sentTag } = stand
-      const sameEpoch = stand.epoch === epoch
-      const result = welcome(lane, { sameEpoch, sentNo, sentTag, lastNo })
+      const sameEpoch = stand.epoch === state.epoch
+      const { lastNo } = state
+      const result = welcome(state.lane, { sameEpoch, sentNo, sentTag, lastNo })
       if (result === 'forked') return result
-      lane = result.lane
-      epoch = stand.epoch
+      state.lane = result.lane
+      state.epoch = stand.epoch
       accept(turn, result.accepted, stand.serverTimeMs)
       return undefined
     },
 
-    stored(turn: Turn, { firstNo, lastNo: last, acceptedAtMs }: Stored): void {
-      const result = answerStored(lane, firstNo, last)
-      if (!result) throw new ProtocolError(`Stored ${firstNo}-${last} answers no send`)
-      lane = result.lane
+    stored(turn: Turn, { firstNo, lastNo, acceptedAtMs }: Stored): void {
+      const result = answerStored(state.lane, firstNo, lastNo)
+      if (!result) throw new ProtocolError(`Stored ${firstNo}-${lastNo} answers no send`)
+      state.lane = result.lane
       accept(turn, result.accepted, acceptedAtMs)
     },
 
     /** Returns the attempt that was rejected; undefined where the refusal is to be ignored. */
     rejected(turn: Turn, { no, code, detail, retryAfterMs }: Rejected): Attempt | undefined {
-      const result = answerRejected(lane, no)
+      const result = answerRejected(state.lane, no)
       if (!result) throw new ProtocolError(`Rejected ${no} answers no send`)
-      lane = result.lane
+      state.lane = result.lane
       const attempt = result.rejected?.attempt
       if (!attempt) return undefined
-      const refusal = { code, detail, retryAfterMs, epoch }
-      enter(turn, (entering) => enterRejected(entering, attempt, refusal))
+      const refusal = { code, detail, retryAfterMs, epoch: state.epoch }
+      enter(state, turn, (entering) => enterRejected(entering, attempt, refusal))
       return attempt
     },
+  }
+}
 
+/** What becomes of a send later. */
+function reports(state: State) {
+  return {
     delivered(turn: Turn, { recipientAccountId, nos }: Delivered): void {
-      enter(turn, (entering) => {
+      enter(state, turn, (entering) => {
         for (const { first, last } of nos) {
-          for (let no = first; no <= Math.min(last, lastNo); no += 1) {
+          for (let no = first; no <= Math.min(last, state.lastNo); no += 1) {
             enterDelivered(entering, no, recipientAccountId)
           }
         }
@@ -138,32 +166,28 @@ export function createSender({ sending, unanswered, book, announce }: SenderOpti
     },
 
     notice(turn: Turn, notice: Notice): void {
-      enter(turn, (entering) => enterNotice(entering, notice))
+      enter(state, turn, (entering) => enterNotice(entering, notice))
     },
 
     status(turn: Turn, { recipientAccountId, answers }: Status): void {
-      enter(turn, (entering) => {
+      const { epoch } = state
+      enter(state, turn, (entering) => {
         for (const answer of answers)
           enterStatus(entering, recipientAccountId, { ...answer, epoch })
       })
     },
-
-    disconnected(): void {
-      lane = disconnect(lane)
-    },
-
-    /** Sends what the gateway will take. False: the socket is full, try again in a moment. */
-    pump(link: Link, sendsMax: number): boolean {
-      while (inFlight(lane) < sendsMax) {
-        if (link.bufferedBytes() > BUFFERED_BYTES_MAX) return false
-        const next = sendNext(lane)
-        if (!next) return true
-        lane = next.lane
-        link.send({ $case: 'send', value: toFrame(next.item, next.prevNo) })
-      }
-      return true
-    },
   }
+}
+
+function pump(state: State, link: Link, sendsMax: number): boolean {
+  while (inFlight(state.lane) < sendsMax) {
+    if (link.bufferedBytes() > BUFFERED_BYTES_MAX) return false
+    const next = sendNext(state.lane)
+    if (!next) return true
+    state.lane = next.lane
+    link.send({ $case: 'send', value: toFrame(next.item, next.prevNo) })
+  }
+  return true
 }
 
 function toFrame({ attempt, payload }: LaneSend, prevNo: number): Send {

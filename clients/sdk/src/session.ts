@@ -1,8 +1,5 @@
 // One session after another, as the device sees them: each frame becomes a step of a turn, and at
 // the end of each turn goes out what the turn allows: the ack of what is durable, the next sends.
-//
-// While the inbox is full, frames that follow the mailbox are held, in their order: nothing more is
-// acked then, so the gateway's window fills and it stops pushing.
 
 import { RefusalCode, type Rejected, type Welcome } from '@twotick/protocol'
 import type { Asker } from './asker.ts'
@@ -37,19 +34,26 @@ interface SessionParts {
   readonly fork: (turn: Turn) => void
 }
 
+/** The session that is open: on which link, and how many sends it takes without an answer. */
+interface Open {
+  readonly link: Link
+  readonly sendsMax: number
+}
+
 export type Session = ReturnType<typeof createSession>
 
 export function createSession(parts: SessionParts) {
-  const { sender, receiver, inbox, asker, granting, directory, emit } = parts
-  let open: { readonly link: Link; readonly sendsMax: number } | undefined
-  let held: DownFrame[] = []
+  const { sender, receiver, asker, granting, directory, emit } = parts
+  let open: Open | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  const mailbox = createMailboxFrames(parts, onOpen)
 
   /** A device that has stopped takes no steps; that is no concern of the frame that wanted one. */
   function enter(step: Step): void {
     parts.enter(step).catch(() => undefined)
   }
 
+  /** A step of this link's session; nothing once that is gone. */
   function onOpen(link: Link, step: Step): void {
     enter(async (turn) => {
       if (open?.link !== link) return
@@ -62,80 +66,18 @@ export function createSession(parts: SessionParts) {
     })
   }
 
-  function welcome(turn: Turn, stand: Welcome, link: Link): void {
-    const before = sender.epoch()
-    const { epoch, session, backlog, limits } = stand
-    const isForked =
-      receiver.welcome(turn, stand, before === epoch) === 'forked' ||
-      sender.welcome(turn, stand) === 'forked'
-    if (isForked) return parts.fork(turn)
-    open = { link, sendsMax: limits?.sendsMax || SENDS_DEFAULT_MAX }
-    turn.after(() => {
-      directory.connected(link)
-      granting.connected()
-      emit('connected', { session, epoch, backlog })
-      if (before !== '' && before !== epoch) emit('new-epoch', { epoch, before })
-    })
-  }
-
-  async function mailboxStep(turn: Turn, frame: DownFrame): Promise<void> {
-    switch (frame.$case) {
-      case 'deliver':
-        if ((await receiver.deliver(turn, frame.value.entries)) === 'forked') parts.fork(turn)
-        return
-      case 'missed': {
-        const before = receiver.position()
-        if (receiver.missed(turn, frame.value) === 'forked') return parts.fork(turn)
-        if (receiver.position() > before) turn.after(() => emit('missed', frame.value))
-        return
-      }
-      case 'drained':
-        turn.after(() => {
-          asker.drained()
-          emit('drained', frame.value)
-        })
-        return
-      case 'status':
-        sender.status(turn, frame.value)
-        turn.after(() => asker.answered(frame.value.queryId))
-    }
-  }
-
-  function rejected(turn: Turn, value: Rejected): void {
-    const attempt = sender.rejected(turn, value)
-    if (attempt && value.code === RefusalCode.ROSTER_STALE) parts.rosters.forget(turn, attempt.to)
-  }
-
   function frame(down: DownFrame, link: Link): void {
-    switch (down.$case) {
-      case 'welcome':
-        return enter((turn) => welcome(turn, down.value, link))
-      case 'stored':
-        return onOpen(link, (turn) => sender.stored(turn, down.value))
-      case 'rejected':
-        return onOpen(link, (turn) => rejected(turn, down.value))
-      case 'delivered':
-        return onOpen(link, (turn) => sender.delivered(turn, down.value))
-      case 'resync':
-        return onOpen(link, (turn) => turn.after(asker.resync))
-      case 'response':
-        return directory.answered(down.value)
-      case 'signal': {
-        const { sender: from, ciphertext } = down.value
-        if (from) emit('signal', { sender: from, ciphertext })
-        return
-      }
-      default:
-        held.push(down)
-        release(link)
-    }
-  }
-
-  function release(link: Link): void {
-    while (inbox.count() < INBOX_MAX) {
-      const next = held.shift()
-      if (!next) return
-      onOpen(link, (turn) => mailboxStep(turn, next))
+    if (down.$case === 'welcome') {
+      enter((turn) => void (open = welcome(parts, { turn, link, stand: down.value })))
+    } else if (down.$case === 'response') {
+      directory.answered(down.value)
+    } else if (down.$case === 'signal') {
+      const { sender: from, ciphertext } = down.value
+      if (from) emit('signal', { sender: from, ciphertext })
+    } else {
+      const step = answerStep(parts, down)
+      if (step) onOpen(link, step)
+      else mailbox.add(down, link)
     }
   }
 
@@ -143,7 +85,7 @@ export function createSession(parts: SessionParts) {
   function settle(): void {
     if (!open) return
     const { link, sendsMax } = open
-    release(link)
+    mailbox.release(link)
     const ack = receiver.takeAck()
     if (ack) link.send({ $case: 'ack', value: ack })
     clearTimeout(timer)
@@ -151,26 +93,121 @@ export function createSession(parts: SessionParts) {
     granting.run()
   }
 
-  return {
-    frame,
-    settle,
-    link: () => open?.link,
-    lost(end: LinkEnd): void {
-      held = []
-      enter((turn) => {
-        open = undefined
-        sender.disconnected()
-        asker.disconnected()
-        directory.disconnected()
-        turn.after(() => emit('disconnected', end))
-      })
-    },
-    stop(): void {
+  function lost(end: LinkEnd): void {
+    mailbox.clear()
+    enter((turn) => {
       open = undefined
-      clearTimeout(timer)
+      sender.disconnected()
       asker.disconnected()
-      directory.stop()
-      granting.stop()
+      directory.disconnected()
+      turn.after(() => emit('disconnected', end))
+    })
+  }
+
+  function stop(): void {
+    open = undefined
+    clearTimeout(timer)
+    asker.disconnected()
+    directory.stop()
+    granting.stop()
+  }
+
+  return { frame, settle, lost, stop, link: () => open?.link }
+}
+
+interface Welcomed {
+  readonly turn: Turn
+  readonly link: Link
+  readonly stand: Welcome
+}
+
+/** Compares the device with the store; the session is open unless the device is an old copy. */
+function welcome(parts: SessionParts, { turn, link, stand }: Welcomed): Open | undefined {
+  const { sender, receiver, directory, granting, emit } = parts
+  const before = sender.epoch()
+  const { epoch, session, backlog, limits } = stand
+  const isForked =
+    receiver.welcome(turn, stand, before === epoch) === 'forked' ||
+    sender.welcome(turn, stand) === 'forked'
+  if (isForked) {
+    parts.fork(turn)
+    return undefined
+  }
+  turn.after(() => {
+    directory.connected(link)
+    granting.connected()
+    emit('connected', { session, epoch, backlog })
+    if (before !== '' && before !== epoch) emit('new-epoch', { epoch, before })
+  })
+  return { link, sendsMax: limits?.sendsMax || SENDS_DEFAULT_MAX }
+}
+
+/** What the relay says of sends. Undefined: the frame is of another kind. */
+function answerStep(parts: SessionParts, down: DownFrame): Step | undefined {
+  const { sender, asker } = parts
+  switch (down.$case) {
+    case 'stored':
+      return (turn) => sender.stored(turn, down.value)
+    case 'rejected':
+      return (turn) => rejected(parts, turn, down.value)
+    case 'delivered':
+      return (turn) => sender.delivered(turn, down.value)
+    case 'resync':
+      return (turn) => turn.after(asker.resync)
+    default:
+      return undefined
+  }
+}
+
+function rejected({ sender, rosters }: SessionParts, turn: Turn, value: Rejected): void {
+  const attempt = sender.rejected(turn, value)
+  if (attempt && value.code === RefusalCode.ROSTER_STALE) rosters.forget(turn, attempt.to)
+}
+
+/**
+ * Frames whose order among each other matters: those of the mailbox, and the status answers that
+ * rely on them. While the inbox is full they are held: nothing more is acked then, so the gateway's
+ * window fills and it stops pushing.
+ */
+function createMailboxFrames(
+  parts: SessionParts,
+  enter: (link: Link, step: (turn: Turn) => Promise<void>) => void,
+) {
+  let held: DownFrame[] = []
+
+  function release(link: Link): void {
+    while (parts.inbox.count() < INBOX_MAX) {
+      const next = held.shift()
+      if (!next) return
+      enter(link, (turn) => mailboxStep(parts, turn, next))
+    }
+  }
+
+  return {
+    add(frame: DownFrame, link: Link): void {
+      held.push(frame)
+      release(link)
     },
+    release,
+    clear: () => void (held = []),
+  }
+}
+
+async function mailboxStep(parts: SessionParts, turn: Turn, frame: DownFrame): Promise<void> {
+  const { sender, receiver, asker, emit } = parts
+  if (frame.$case === 'deliver') {
+    if ((await receiver.deliver(turn, frame.value.entries)) === 'forked') parts.fork(turn)
+  } else if (frame.$case === 'missed') {
+    const before = receiver.position()
+    if (receiver.missed(turn, frame.value) === 'forked') parts.fork(turn)
+    else if (receiver.position() > before) turn.after(() => emit('missed', frame.value))
+  } else if (frame.$case === 'drained') {
+    turn.after(() => {
+      asker.drained()
+      emit('drained', frame.value)
+    })
+  } else if (frame.$case === 'status') {
+    sender.status(turn, frame.value)
+    turn.after(() => asker.answered(frame.value.queryId))
   }
 }
