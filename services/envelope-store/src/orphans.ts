@@ -31,16 +31,16 @@ const orphansSql = `
     select account_id, d as device_id
       from mailbox.mailbox, unnest(array[d1, d2, d3, d4, d5]) d where d is not null
   )
-  select (select count(*) from entries
+  select (select count(*)::int from entries
            where not is_stray and (acked_seq is null or seq <= acked_seq)) as "doneEntries",
-         (select count(*) from entries where is_stray) as "strayEntries",
-         (select count(*) from entries where not is_stray and slots & ~taken <> 0) as "looseSlots",
-         (select count(*) from entries
+         (select count(*)::int from entries where is_stray) as "strayEntries",
+         (select count(*)::int from entries where not is_stray and slots & ~taken <> 0) as "looseSlots",
+         (select count(*)::int from entries
            where seq > head_seq or seq <= floor_seq) as "misplacedEntries",
-         (select count(*) from mailbox.mailbox m
+         (select count(*)::int from mailbox.mailbox m
            where bytes <> (select coalesce(sum(octet_length(sealed)), 0) from mailbox.entry e
                             where e.account_id = m.account_id)) as "wrongBytes",
-         (select count(*) from cursors
+         (select count(*)::int from cursors
            where not exists (select from mailbox.sender s
                               where s.account_id = cursors.account_id
                                 and s.device_id = cursors.device_id)) as "cursorsWithoutSender"`

@@ -2,15 +2,14 @@
 // the few requests that tests make again and again.
 
 import { connectNats, createLog, grpcClient, openScope, readConfig, unary } from '@twotick/chassis'
-import type { AccountId, DeviceAddress, RefusalCode } from '@twotick/protocol'
-import { EnvelopeType } from '@twotick/protocol'
+import type { AccountId, DeviceAddress, StatusItem } from '@twotick/protocol'
 import {
   type AckWrite,
   type Append,
   Appended,
+  type ChangeReply,
   EnvelopeStoreClient,
   type Fetched,
-  type StoredEntry,
   type Tick,
   TicksDelivered,
   type Verdict,
@@ -75,6 +74,7 @@ export async function startStore(choice: StoreChoice = {}) {
 
   return {
     epoch,
+    db: sql,
     client,
     expiry,
     database,
@@ -82,6 +82,7 @@ export async function startStore(choice: StoreChoice = {}) {
     natsUrl,
     ...writing(client, epoch),
     ...asking(client, epoch),
+    ...leaving({ client, expiry, epoch }),
     /** Rows of a query, as the superuser. */
     async rows<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
       return (await sql.query<R>(text, values)).rows
@@ -168,53 +169,46 @@ function asking(client: EnvelopeStoreClient, epoch: string) {
   }
 }
 
-/** A device that sends: numbers its sends and knows its session. */
-export async function openSender(store: TestStore, device: DeviceAddress) {
-  const opened = await store.openSession(device)
-  let { sentNo } = opened
-  function next(to: readonly AccountId[], rest: Rest = {}): Omit<Append, 'id'> {
-    const prevNo = sentNo
-    sentNo += 1
-    return envelope(device, { session: opened.session, no: sentNo, prevNo, ...rest, to })
+/** What takes bounded steps: each until it is done. */
+function leaving(to: { client: EnvelopeStoreClient; expiry: EnvelopeStoreClient; epoch: string }) {
+  const { client, expiry, epoch } = to
+  const call = { deadlineMs: DEADLINE_MS }
+  async function untilDone(step: () => Promise<ChangeReply>): Promise<number> {
+    for (let steps = 1; ; steps++) {
+      const reply = await step()
+      if (reply.refusal !== undefined) throw new Error('refused', { cause: reply.refusal })
+      if (reply.done) return steps
+    }
   }
+  const removeStep = (device: DeviceAddress) =>
+    unary(client, 'removeDevice', { epoch, device }, call)
+  const deleteStep = (accountId: AccountId) =>
+    unary(client, 'deleteMailbox', { epoch, accountId }, call)
   return {
-    device,
-    opened,
-    next,
-    send: (to: readonly AccountId[], rest: Rest = {}) => store.append(next(to, rest)),
+    removeStep,
+    deleteStep,
+    removeDevice: (device: DeviceAddress) => untilDone(() => removeStep(device)),
+    deleteMailbox: (accountId: AccountId) => untilDone(() => deleteStep(accountId)),
+    /** One round over all mailboxes. */
+    async expire({ mailboxesMax = 100, entriesMax = 100 } = {}) {
+      const total = { expired: 0, noticed: 0, steps: 0 }
+      let afterAccountId = ''
+      do {
+        const request = { epoch, afterAccountId, mailboxesMax, entriesMax }
+        const reply = await unary(expiry, 'expire', request, call)
+        if (reply.refusal !== undefined) throw new Error('refused', { cause: reply.refusal })
+        total.expired += reply.expired
+        total.noticed += reply.noticed
+        total.steps += 1
+        afterAccountId = reply.nextAccountId
+      } while (afterAccountId !== '')
+      return total
+    },
+    async status(asker: DeviceAddress, recipientAccountId: AccountId, items: StatusItem[]) {
+      const request = { epoch, asker, recipientAccountId, items }
+      const { outcome } = await unary(client, 'getStatus', request, call)
+      if (outcome?.$case !== 'found') throw new Error('no status', { cause: outcome })
+      return { ...outcome.value, states: outcome.value.answers.map((answer) => answer.state) }
+    },
   }
-}
-
-type Rest = Omit<Partial<Append>, 'to'>
-type Sent = Pick<Append, 'session' | 'no' | 'prevNo'> & { to: readonly AccountId[] }
-
-export function envelope(
-  sender: DeviceAddress,
-  { to, ...rest }: Omit<Partial<Append>, 'to'> & Sent,
-): Omit<Append, 'id'> {
-  return {
-    sender,
-    tag: randomBytes(8),
-    to: { to: { $case: 'accountId', value: to[0] ?? sender.accountId } },
-    type: EnvelopeType.MESSAGE,
-    lifetimeS: 3600,
-    recipientAccountIds: [...to],
-    ciphertext: Buffer.from(`message ${rest.no}`),
-    parts: [],
-    ...rest,
-  }
-}
-
-/** The code of a refusal; undefined if the outcome is none. */
-export function codeOf(outcome: Verdict['outcome']): RefusalCode | undefined {
-  return outcome?.$case === 'refusal' ? outcome.value.code : undefined
-}
-
-export function textOf(entry: StoredEntry | undefined): string | undefined {
-  if (entry?.content?.$case !== 'envelope') return undefined
-  return Buffer.from(entry.content.value.ciphertext).toString()
-}
-
-export function noticeOf(entry: StoredEntry | undefined) {
-  return entry?.content?.$case === 'notice' ? entry.content.value : undefined
 }

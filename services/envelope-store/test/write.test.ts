@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { waitFor } from '../../../test/wait.ts'
-import { openSender, startStore, type TestStore, textOf } from './store.ts'
+import { openSender, textOf } from './envelope.ts'
+import { startStore, type TestStore } from './store.ts'
 
 let store: TestStore
 beforeAll(async () => {
