@@ -3,6 +3,7 @@
 
 export * from './generated/twotick/v1/envelope_store.ts'
 export * from './generated/twotick/v1/event.ts'
+export * from './generated/twotick/v1/event_outline.ts'
 export * from './generated/twotick/v1/metadata_validation.ts'
 // Every generated file has these three; one stands for all.
 export {

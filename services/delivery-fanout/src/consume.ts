@@ -16,7 +16,10 @@ import { type Ring, resyncRing, route } from './route.ts'
 const QUEUE = 'delivery-fanout'
 
 /** Of messages in one batch: what one look-up and one turn of the event loop may take on. */
-const BATCH_BYTES_MAX = 2 * 1024 * 1024
+const BATCH_BYTES_MAX = 512 * 1024
+
+/** Published without waiting for the bus: well below what it holds before it drops. */
+const UNFLUSHED_BYTES_MAX = 1024 * 1024
 
 export interface ConsumeOptions {
   readonly lookUp: LookUp
@@ -34,6 +37,7 @@ export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consum
   const { lookUp, pendingBytesMax, events } = options
   const pending = createPending(pendingBytesMax)
   let isStopped = false
+  let unflushedBytes = 0
   /** Why second ticks may have been lost since every device was last told. */
   let resyncOwed: string | undefined
 
@@ -45,6 +49,7 @@ export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consum
   }
 
   function publish(ring: Ring): void {
+    unflushedBytes += ring.data.length
     if (bus.publish(ring.subject, ring.data)) return
     events.publishFailed()
     resyncOwed = 'not published'
@@ -63,6 +68,9 @@ export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consum
     const rings = route(matters, presence)
     for (const ring of rings) publish(ring)
     events.routed({ matters: matters.length, rings: rings.length })
+    if (unflushedBytes < UNFLUSHED_BYTES_MAX) return
+    unflushedBytes = 0
+    await bus.flush()
   }
 
   async function handleAll(): Promise<void> {

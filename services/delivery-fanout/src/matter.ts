@@ -1,14 +1,13 @@
 // A matter is the smallest thing that is routed: one mailbox's doorbell, one tick or one signal. It
-// keeps whom it concerns, and itself as an encoded GatewayEvent with nothing else in it. Encoded
-// messages that are put one behind the other decode as one message with all their repeated fields,
-// so a matter is encoded once, for however many gateways.
+// says whom it concerns and is otherwise left as it came, encoded (event_outline.proto).
 
 import {
-  Appended,
-  GatewayEvent,
-  type MailboxAppended,
-  SignalSent,
-  TicksDelivered,
+  AppendedOutline,
+  MailboxAppended,
+  MailboxOutline,
+  SignalOutline,
+  TickOutline,
+  TicksDeliveredOutline,
 } from '@twotick/protocol/services'
 
 export const APPENDED = 'mailbox.appended'
@@ -18,67 +17,58 @@ export const SIGNAL = 'signal.sent'
 /** An event to a gateway stays below this; NATS takes 1 MiB where it is not configured. */
 export const EVENT_BYTES_MAX = 512 * 1024
 
-/** All parts of one event: the rest is room for the epoch. */
-export const PARTS_BYTES_MAX = EVENT_BYTES_MAX - 64
+/** All matters of one event: the rest is room for its epoch. */
+export const MATTERS_BYTES_MAX = EVENT_BYTES_MAX - 64
+
+/** What a matter takes in an event besides its own bytes: a field's number and a length. */
+export const FRAME_BYTES = 6
 
 export interface Matter {
+  readonly kind: 'mailbox' | 'tick' | 'signal'
   /** The store's epoch; empty for a signal, which does not come from the store. */
   readonly epoch: string
   readonly accountId: string
   /** The one device that it concerns; undefined: all of the account's. */
   readonly deviceId: number | undefined
-  readonly part: Uint8Array
+  /** A MailboxAppended, Tick or SignalSent. */
+  readonly encoded: Uint8Array
 }
 
 /** The matters of one message. Throws if it cannot be decoded. */
 export function readMatters(subject: string, data: Uint8Array): Matter[] {
   switch (subject) {
     case APPENDED:
-      return readAppended(Appended.decode(data))
+      return readAppended(data)
     case DELIVERED:
-      return readDelivered(TicksDelivered.decode(data))
+      return readDelivered(data)
     case SIGNAL:
-      return [readSignal(SignalSent.decode(data))]
+      return [readSignal(data)]
     default:
       throw new Error(`no such subject: ${subject}`)
   }
 }
 
-/** A GatewayEvent with only these fields, encoded. */
-export function encodeEvent(fields: Partial<GatewayEvent>): Uint8Array {
-  const none = { epoch: '', mailboxes: [], ticks: [], signals: [], replaced: [], resync: false }
-  return GatewayEvent.encode({ ...none, ...fields }).finish()
-}
-
-function readAppended({ epoch, mailboxes }: Appended): Matter[] {
-  return mailboxes.map((mailbox) => ({
-    epoch,
-    accountId: mailbox.accountId,
-    deviceId: undefined,
-    part: encodeMailbox(mailbox),
-  }))
-}
-
-/** A mailbox whose entries are too many bytes for one event is only rung. */
-function encodeMailbox(mailbox: MailboxAppended): Uint8Array {
-  const part = encodeEvent({ mailboxes: [mailbox] })
-  if (part.length <= PARTS_BYTES_MAX) return part
-  return encodeEvent({ mailboxes: [{ ...mailbox, entries: [] }] })
-}
-
-function readDelivered({ epoch, ticks }: TicksDelivered): Matter[] {
-  return ticks.flatMap((tick) => {
-    if (tick.sender === undefined) return []
-    const { accountId, deviceId } = tick.sender
-    return [{ epoch, accountId, deviceId, part: encodeEvent({ ticks: [tick] }) }]
+function readAppended(data: Uint8Array): Matter[] {
+  const { epoch, mailboxes } = AppendedOutline.decode(data)
+  return mailboxes.map((mailbox) => {
+    const { accountId, headSeq } = MailboxOutline.decode(mailbox)
+    const isTooLarge = mailbox.length + FRAME_BYTES > MATTERS_BYTES_MAX
+    const encoded = isTooLarge
+      ? MailboxAppended.encode({ accountId, headSeq, entries: [] }).finish() // only rung
+      : mailbox
+    return { kind: 'mailbox', epoch, accountId, deviceId: undefined, encoded }
   })
 }
 
-function readSignal(signal: SignalSent): Matter {
-  return {
-    epoch: '',
-    accountId: signal.accountId,
-    deviceId: undefined,
-    part: encodeEvent({ signals: [signal] }),
-  }
+function readDelivered(data: Uint8Array): Matter[] {
+  const { epoch, ticks } = TicksDeliveredOutline.decode(data)
+  return ticks.flatMap((encoded) => {
+    const { sender } = TickOutline.decode(encoded)
+    return sender === undefined ? [] : [{ kind: 'tick', epoch, ...sender, encoded }]
+  })
+}
+
+function readSignal(encoded: Uint8Array): Matter {
+  const { accountId } = SignalOutline.decode(encoded)
+  return { kind: 'signal', epoch: '', accountId, deviceId: undefined, encoded }
 }

@@ -2,8 +2,9 @@
 // for each gateway. A mailbox or a signal goes to every gateway that holds a device of the account,
 // a tick only to the one that holds the sending device. Matters of a gateway keep their order.
 
+import { GatewayEventOutline } from '@twotick/protocol/services'
 import type { Holder } from '@twotick/presence'
-import { encodeEvent, type Matter, PARTS_BYTES_MAX } from './matter.ts'
+import { FRAME_BYTES, type Matter, MATTERS_BYTES_MAX } from './matter.ts'
 
 /** The subject that every gateway hears. */
 export const EVERY_GATEWAY = 'gateways'
@@ -28,48 +29,59 @@ export function route(matters: readonly Matter[], presence: Presence): Ring[] {
     }
   }
   return [...mattersBySubject].flatMap(([subject, own]) =>
-    packEvents(own).map((data) => ({ subject, data })),
+    packEvents(own).map((event) => ({
+      subject,
+      data: GatewayEventOutline.encode(event).finish(),
+    })),
   )
 }
 
 /** Has every device ask for the second ticks that it may have missed. */
 export function resyncRing(): Ring {
-  return { subject: EVERY_GATEWAY, data: encodeEvent({ resync: true }) }
+  const event = { ...emptyEvent(), resync: true }
+  return { subject: EVERY_GATEWAY, data: GatewayEventOutline.encode(event).finish() }
 }
 
-function subjectsOf({ accountId, deviceId }: Matter, presence: Presence): string[] {
+function subjectsOf({ accountId, deviceId }: Matter, presence: Presence): Iterable<string> {
   if (presence === undefined) return [EVERY_GATEWAY]
-  const holders = (presence.get(accountId) ?? []).filter(
-    (holder) => deviceId === undefined || deviceId === holder.deviceId,
-  )
-  return [...new Set(holders.map((holder) => `gateway.${holder.gatewayId}`))]
+  const subjects = new Set<string>()
+  for (const holder of presence.get(accountId) ?? []) {
+    if (deviceId === undefined || deviceId === holder.deviceId) {
+      subjects.add(`gateway.${holder.gatewayId}`)
+    }
+  }
+  return subjects
 }
 
 /**
  * Puts matters together into as few events as their order, their epochs and the bound allow. A
  * signal has no epoch of its own and goes along with any.
  */
-function packEvents(matters: readonly Matter[]): Uint8Array[] {
-  const events: Uint8Array[] = []
-  let epoch = ''
-  let parts: Uint8Array[] = []
+function packEvents(matters: readonly Matter[]): GatewayEventOutline[] {
+  let event = emptyEvent()
   let bytes = 0
-  const close = () => {
-    if (parts.length === 0) return
-    events.push(Buffer.concat([encodeEvent({ epoch }), ...parts]))
-  }
+  const events = [event]
   for (const matter of matters) {
-    const isOtherEpoch = epoch !== '' && matter.epoch !== '' && matter.epoch !== epoch
-    if (isOtherEpoch || bytes + matter.part.length > PARTS_BYTES_MAX) {
-      close()
-      epoch = ''
-      parts = []
+    const matterBytes = matter.encoded.length + FRAME_BYTES
+    const isOtherEpoch = event.epoch !== '' && matter.epoch !== '' && matter.epoch !== event.epoch
+    if (isOtherEpoch || (bytes > 0 && bytes + matterBytes > MATTERS_BYTES_MAX)) {
+      event = emptyEvent()
       bytes = 0
+      events.push(event)
     }
-    if (matter.epoch !== '') epoch = matter.epoch
-    parts.push(matter.part)
-    bytes += matter.part.length
+    bytes += matterBytes
+    if (matter.epoch !== '') event.epoch = matter.epoch
+    put(event, matter)
   }
-  close()
   return events
+}
+
+function put(event: GatewayEventOutline, { kind, encoded }: Matter): void {
+  if (kind === 'mailbox') event.mailboxes.push(encoded)
+  else if (kind === 'tick') event.ticks.push(encoded)
+  else event.signals.push(encoded)
+}
+
+function emptyEvent(): GatewayEventOutline {
+  return { epoch: '', mailboxes: [], ticks: [], signals: [], resync: false }
 }
