@@ -22,7 +22,7 @@ export interface Doorkeeper {
   readonly db: Reader
   readonly transact: Transact
   readonly policy: VersionPolicy
-  readonly onPendingVersion: (version: string) => void
+  readonly onPendingVersion: () => void
 }
 
 interface Row {
@@ -51,7 +51,7 @@ export async function authenticate(
   }
   const version = judgeVersion(doorkeeper.policy, clientVersion)
   if (version.refusal !== undefined) return { refusal: version.refusal }
-  if (version.isPendingRefusal) doorkeeper.onPendingVersion(clientVersion)
+  if (version.isPendingRefusal) doorkeeper.onPendingVersion()
   if (!row.is_seen_today) await noteSeen(doorkeeper.db, address)
   if (row.dormant) await wake(doorkeeper.transact, address)
   return { isPrimary: row.is_primary }

@@ -29,7 +29,8 @@ export interface Buckets {
  * bucket is full, and leaves it in debt: what is in bounds elsewhere can be sent at some time.
  */
 export function createBuckets(rate: Rate, bucketsMax: number): Buckets {
-  const buckets = new LRUCache<string, Bucket>({ max: bucketsMax })
+  // By size and not by `max`, which would set aside the memory of a full cache at once.
+  const buckets = new LRUCache<string, Bucket>({ maxSize: bucketsMax, sizeCalculation: () => 1 })
 
   function tokens(bucket: Bucket | undefined, nowMs: number): number {
     if (bucket === undefined) return rate.burst

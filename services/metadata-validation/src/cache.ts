@@ -53,7 +53,8 @@ export function createDirectoryCache(db: pg.Pool, lifetimeMs: number): Directory
   return {
     async read(wanted, isFresh = false) {
       const found = isFresh ? nothingFound() : findKnown(known, wanted)
-      const missing = isFresh ? wanted : lacking(wanted, found)
+      const isAllAnew = found.accounts.size + found.conversations.size + found.blocks.size === 0
+      const missing = isAllAnew ? wanted : lacking(wanted, found)
       if (sizeOf(missing) > 0) {
         const reading = { forgottenIds: new Set<string>(), isAllForgotten: false }
         readings.add(reading)
@@ -64,7 +65,7 @@ export function createDirectoryCache(db: pg.Pool, lifetimeMs: number): Directory
         }
         if (!reading.isAllForgotten) remember(known, found, reading.forgottenIds)
       }
-      return pictureOf(found, sizeOf(missing) === sizeOf(wanted))
+      return pictureOf(found, isAllAnew)
     },
     forget({ accountIds, conversationIds }) {
       for (const reading of readings) {

@@ -2,8 +2,11 @@
 //
 // Checks in this order, the first that fails is the answer: the sender's device, its client version,
 // the envelope's shape, whether it may write there, rates, size times recipients, the roster.
-// Nothing is refused by the cache: a refusal that rests on the directory is decided once more on what
-// is read anew. Rates are drawn on by what is accepted, and by nothing else.
+// The cache refuses nothing: a refusal that rests on the directory is decided once more on what is
+// read anew (within a rate for each account: a roster of a thousand members costs milliseconds, and
+// who sends what is refused all the time gets the cache's answer). So a device that was linked a
+// moment ago is accepted by every replica at once, and what is accepted wrongly, after an unlink or a
+// block, ends with the cache's lifetime. Rates are drawn on by what is accepted, and nothing else.
 
 import {
   type AccountId,
@@ -16,6 +19,7 @@ import {
   type RosterDifference,
 } from '@twotick/protocol'
 import { type SendAccepted, type SendMetadata, type SendVerdict } from '@twotick/protocol/services'
+import { createBuckets } from './buckets.ts'
 import { type DirectoryCache, type Picture } from './cache.ts'
 import { type BlockQuestion, type KnownAccount, type Wanted } from './picture.ts'
 import { judgeShape, judgeVersion, SPREAD_BYTES_MAX, type VersionPolicy } from './policy.ts'
@@ -27,7 +31,7 @@ import { compareRoster, directRosterVersion } from './roster.ts'
 export interface Judges {
   readonly policy: VersionPolicy
   readonly rates: RateLimiter
-  readonly onPendingVersion: (version: string) => void
+  readonly onPendingVersion: () => void
 }
 
 /** Judges a batch; the verdicts in the sends' order. Throws only if the directory cannot be read. */
@@ -35,19 +39,35 @@ export type Validate = (sends: readonly SendMetadata[]) => Promise<SendVerdict[]
 
 /** Validation on a cache of the directory. */
 export function createValidate(cache: DirectoryCache, judges: Judges): Validate {
+  const rereads = createBuckets(REREADS, REREADERS_MAX)
+
+  function mayReread(send: SendMetadata): boolean {
+    const key = send.sender?.accountId ?? ''
+    const nowMs = performance.now()
+    if (rereads.waitMs(key, 1, nowMs) > 0) return false
+    rereads.take(key, 1, nowMs)
+    return true
+  }
+
   return async (sends) => {
     const picture = await cache.read(wantedBy(sends))
     const verdicts = sends.map((send) => judge(send, picture, judges))
-    const doubtful = sends.filter((_, at) => restsOnDirectory(verdicts[at]))
-    if (picture.isFresh || doubtful.length === 0) return verdicts
-    const fresh = await cache.read(wantedBy(doubtful), true)
-    return sends.map((send, at) => {
-      const verdict = verdicts[at]
-      if (verdict !== undefined && !restsOnDirectory(verdict)) return verdict
-      return judge(send, fresh, judges)
+    if (picture.isFresh) return verdicts
+    const doubtful = new Set(
+      sends.filter((send, at) => restsOnDirectory(verdicts[at]) && mayReread(send)),
+    )
+    if (doubtful.size === 0) return verdicts
+    const fresh = await cache.read(wantedBy([...doubtful]), true)
+    return verdicts.map((verdict, at) => {
+      const send = sends[at]
+      return send !== undefined && doubtful.has(send) ? judge(send, fresh, judges) : verdict
     })
   }
 }
+
+const REREADS = { burst: 20, perSecond: 5 }
+const REREADERS_MAX = 10_000
+const RETRY_AFTER_MAX_MS = 86_400_000
 
 const DIRECTORY_CODES: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
   RefusalCode.UNLINKED,
@@ -103,7 +123,6 @@ function judgeSend(send: SendMetadata, picture: Picture, judges: Judges): Outcom
   }
   const version = judgeVersion(judges.policy, send.clientVersion)
   if (version.refusal !== undefined) return { refusal: version.refusal }
-  if (version.isPendingRefusal) judges.onPendingVersion(send.clientVersion)
 
   const shape = judgeShape(send)
   if (shape.refusal !== undefined) return { refusal: shape.refusal }
@@ -113,7 +132,10 @@ function judgeSend(send: SendMetadata, picture: Picture, judges: Judges): Outcom
 
   const load = loadOf(send, sender, audience)
   const waitMs = judges.rates.waitMs(load)
-  if (waitMs > 0) return { refusal: refuse(RefusalCode.RATE_LIMITED, '', waitMs) }
+  if (waitMs > 0) {
+    const retryAfterMs = Math.min(waitMs, RETRY_AFTER_MAX_MS)
+    return { refusal: refuse(RefusalCode.RATE_LIMITED, '', retryAfterMs) }
+  }
   if (send.bytes * load.recipients.length > SPREAD_BYTES_MAX) {
     const detail = `size times recipients is more than ${SPREAD_BYTES_MAX} B`
     return { refusal: refuse(RefusalCode.TOO_LARGE, detail) }
@@ -123,6 +145,7 @@ function judgeSend(send: SendMetadata, picture: Picture, judges: Judges): Outcom
     if (roster !== undefined) return { refusal: refuse(RefusalCode.ROSTER_STALE), roster }
   }
   judges.rates.take(load)
+  if (version.isPendingRefusal) judges.onPendingVersion()
   return { accepted: { recipientAccountIds: [...load.recipients], lifetimeS: shape.lifetimeS } }
 }
 

@@ -8,6 +8,7 @@ import {
   type Address,
   type DeviceAddress,
   EnvelopeType,
+  type RefusalCode,
   type Request,
   type Response,
   signedClaim,
@@ -27,7 +28,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startNats, testDatabase } from '../../../test/servers.ts'
+import {
+  startNats,
+  testDatabase,
+  type TestDatabase,
+  type TestServer,
+} from '../../../test/servers.ts'
 import { configSchema, start } from '../src/index.ts'
 
 const AUDIENCE = 'relay.test'
@@ -45,7 +51,13 @@ export interface TestDevice extends Keys {
 }
 
 export type TestDirectory = Awaited<ReturnType<typeof startDirectory>>
-type Shared = Pick<TestDirectory, 'database' | 'nats' | 'secretFile'>
+
+/** What replicas of one test have in common. */
+interface Shared {
+  readonly database: TestDatabase
+  readonly nats: TestServer
+  readonly secretFile: string
+}
 
 export function newKeys(): Keys {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -167,6 +179,19 @@ function requests(client: MetadataValidationClient) {
       return (await unary(client, 'authenticate', request, TIMEOUT)).outcome
     },
     validate: (...sends: SendMetadata[]) => validate(client, sends),
+    /** A conversation of these accounts. */
+    async group(maker: TestDevice, ...others: TestDevice[]) {
+      const accountIds = others.map(({ address }) => address.accountId)
+      const value = { requestKey: randomBytes(16), accountIds }
+      const { response } = await ask(maker, { $case: 'createConversation', value })
+      const body = response?.body
+      if (body?.$case !== 'conversation') throw new Error(JSON.stringify(body))
+      return body.value
+    },
+    async setBlock(asker: TestDevice, other: TestDevice, blocked: boolean) {
+      const value = { accountId: other.address.accountId, blocked }
+      await ask(asker, { $case: 'setBlock', value })
+    },
   }
 }
 
@@ -185,6 +210,12 @@ function validate(client: MetadataValidationClient, sends: SendMetadata[]): Prom
 function whole(address: Address | undefined): DeviceAddress {
   if (address === undefined) throw new Error('no address')
   return { accountId: address.accountId as AccountId, deviceId: address.deviceId }
+}
+
+/** The recipients of a send that was accepted, or the code of its refusal. */
+export function recipientsOf(verdict: SendVerdict | undefined): string[] | RefusalCode | undefined {
+  if (verdict?.outcome?.$case === 'refusal') return verdict.outcome.value.code
+  return verdict?.outcome?.value.recipientAccountIds
 }
 
 /** A send as the gateway describes it: 100 bytes to `to`, an account or a conversation. */
