@@ -7,7 +7,20 @@ import type { LogLevel } from './lifecycle-fields.ts'
 
 export type { Logger }
 
-const serializers = { error: pino.stdSerializers.err }
+/**
+ * What a log line says of an error. Not what pino would, which takes every property along: `detail`
+ * of an error of Postgres quotes the row.
+ */
+export function loggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const { name, message, stack } = error
+  const { code } = error as { code?: unknown }
+  const cause = error.cause === undefined ? undefined : loggedError(error.cause)
+  const errors = error instanceof AggregateError ? error.errors.map(loggedError) : undefined
+  return { name, message, code, stack, cause, errors }
+}
+
+const serializers = { error: loggedError, err: loggedError }
 
 /** A log for one process, or for one service of a test. */
 export function createLog(name: string, level: LogLevel = 'info'): Logger {

@@ -40,6 +40,7 @@ export async function run<S extends ConfigSchema, T>(
     if (life.health.listen !== undefined) {
       const health = await serveHealth(life.health.listen, scope.isReady)
       scope.defer('health', () => health.close())
+      log.info({ port: health.port }, 'health is served')
     }
     await start(config, scope)
   })

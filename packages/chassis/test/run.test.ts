@@ -53,13 +53,12 @@ test('a service starts, is ready, and stops on a signal: undone in reverse, exit
 })
 
 test('health: live at once, ready when the service says so, gone at the end', async () => {
-  const port = 20_000 + (process.pid % 20_000)
-  const at = `http://127.0.0.1:${port}`
   const service = garden({
-    TWOTICK_HEALTH_LISTEN: `127.0.0.1:${port}`,
-    TWOTICK_READY_AFTER_MS: '300',
+    TWOTICK_HEALTH_LISTEN: '127.0.0.1:0',
+    TWOTICK_READY_AFTER_MS: '500',
   })
   await service.until('planted')
+  const at = `http://127.0.0.1:${/"port":(\d+)/.exec(service.output())?.[1]}`
   expect((await fetch(`${at}/healthz`)).status).toBe(200)
   expect((await fetch(`${at}/readyz`)).status).toBe(503)
   expect((await fetch(`${at}/else`)).status).toBe(404)
