@@ -1,0 +1,23 @@
+// twotick block, twotick unblock.
+
+import colors from 'picocolors'
+import { findAccount } from '../names.ts'
+import { type GlobalOptions, withDevice } from '../open.ts'
+import { printJson } from '../print.ts'
+
+export async function block(options: GlobalOptions, handle: string): Promise<void> {
+  await setBlock(options, handle, true)
+  if (!options.json) console.log(`${colors.green('✓')} ${handle} is blocked, and is not told.`)
+}
+
+export async function unblock(options: GlobalOptions, handle: string): Promise<void> {
+  await setBlock(options, handle, false)
+  if (!options.json) console.log(`${colors.green('✓')} ${handle} can write to you again.`)
+}
+
+async function setBlock(options: GlobalOptions, handle: string, blocked: boolean): Promise<void> {
+  await withDevice(options, async ({ device }) => {
+    await device.setBlock(await findAccount(device, handle), blocked)
+    if (options.json) printJson({ handle, blocked })
+  })
+}

@@ -1,0 +1,143 @@
+// twotick chat: send and receive in one terminal. What is typed stays intact while messages arrive;
+// each line of one's own has its ticks in front, and they change in place. Without a terminal (a
+// pipe, a script) lines come from standard input and everything is printed one after the other.
+
+import { createInterface, type Interface } from 'node:readline'
+import type { Message, StoppedError } from '@twotick/sdk'
+import colors from 'picocolors'
+import { createNames, findRecipient, type Names, type Recipient } from '../names.ts'
+import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
+import { clock, NOT_ENCRYPTED, origin, textOf } from '../print.ts'
+import { refusalText } from '../refusal-text.ts'
+import { createScreen, type Line, type Screen } from '../screen.ts'
+import { padded, printable } from '../text.ts'
+import { sendWithTicks, type Tick } from '../ticks.ts'
+
+const PROMPT = '> '
+
+/** What is typed, without a terminal to type into. */
+function plainScreen(): Screen {
+  const print = (text: string): Line => {
+    console.log(text)
+    return { text }
+  }
+  return {
+    print,
+    printTyped: (_typed, text) => print(text),
+    update: (_line, text) => void print(text),
+  }
+}
+
+export async function chat(options: GlobalOptions, text: string): Promise<void> {
+  await withDevice(options, async (opened) => {
+    const recipient = await findRecipient(opened.device, text)
+    const isTerminal = process.stdin.isTTY && process.stdout.isTTY
+    const input = createInterface({
+      input: process.stdin,
+      output: isTerminal ? process.stdout : undefined,
+      prompt: isTerminal ? PROMPT : '',
+    })
+    const screen = isTerminal ? terminalScreen(input) : plainScreen()
+    const talk = { opened, recipient, screen, names: createNames(opened.device) }
+    if (isTerminal) introduce(screen, talk)
+    try {
+      await converse(input, talk)
+    } finally {
+      input.close()
+    }
+  })
+}
+
+interface Talk {
+  readonly opened: Opened
+  readonly recipient: Recipient
+  readonly screen: Screen
+  readonly names: Names
+}
+
+function terminalScreen(input: Interface): Screen {
+  return createScreen(process.stdout, {
+    cursorRows: () => input.getCursorPos().rows,
+    redraw: () => input.prompt(true),
+  })
+}
+
+function introduce(screen: Screen, { opened, recipient }: Talk): void {
+  const who = `${opened.profile} → ${recipient.name}`
+  screen.print(`${colors.bold(who)}  ${colors.dim('✓ at the relay  ✓✓ delivered  Ctrl-D ends')}`)
+  screen.print(colors.yellow(`! ${NOT_ENCRYPTED}`))
+}
+
+/** Until the end of the input, and then until all that was sent has its first tick. */
+async function converse(input: Interface, talk: Talk): Promise<void> {
+  const { device } = talk.opened
+  const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>()
+  const underway = new Set<Promise<void>>()
+  input.on('close', () => resolve(undefined))
+  input.on('SIGINT', () => input.close())
+  device.on('stopped', (error: StoppedError) => reject(error))
+  showConnection(talk)
+  device.onMessage((message) => show(talk, message))
+  input.on('line', (line) => {
+    if (line.trim() === '') return input.prompt()
+    const sending = say(talk, line).catch(reject)
+    underway.add(sending)
+    void sending.finally(() => underway.delete(sending))
+  })
+  input.prompt()
+  await ended
+  await Promise.all(underway)
+}
+
+function showConnection({ opened: { device, url }, screen }: Talk): void {
+  device.on('disconnected', () =>
+    screen.print(colors.dim(`No connection to ${url}; trying again.`)),
+  )
+  device.on('connected', () => screen.print(colors.dim('Connected again.')))
+}
+
+const TICKS: Record<Tick['at'], string> = {
+  kept: colors.dim('· '),
+  stored: colors.green('✓ '),
+  delivered: colors.green('✓✓'),
+  failed: colors.red('✗ '),
+}
+
+/** Sends a line; settled once it has its first tick, or cannot get it. */
+async function say({ opened, recipient, screen }: Talk, text: string): Promise<void> {
+  const lineOf = ({ at }: Tick) => ownLine(TICKS[at], text)
+  const line = screen.printTyped(PROMPT + text, lineOf({ at: 'kept' }))
+  await sendWithTicks(opened.device, { to: recipient.to, text }, (tick) => {
+    screen.update(line, lineOf(tick))
+    if (tick.at !== 'failed') return
+    screen.print(colors.red(`   ${tick.error ? refusalText(tick.error) : tick.reason}`))
+  })
+}
+
+function ownLine(ticks: string, text: string): string {
+  return `${colors.dim(clock(Date.now()))} ${ticks} ${printable(text)}`
+}
+
+/** A message of this conversation; one of another says where it belongs. */
+async function show({ opened, recipient, screen, names }: Talk, message: Message): Promise<void> {
+  const { accountId } = opened.device.address
+  const isOwn = message.sender.accountId === accountId
+  const isHere = isOfConversation(message, { recipient, accountId })
+  const from = isHere ? await names.sender(message.sender) : await origin(message, names)
+  const time = colors.dim(clock(message.acceptedAtMs))
+  const who = isHere && !isOwn ? colors.cyan(from) : colors.dim(from)
+  screen.print(`${time} ${padded('', 2)} ${who}  ${printable(textOf(message))}`)
+}
+
+function isOfConversation(
+  { sender, to }: Message,
+  { recipient, accountId }: { recipient: Recipient; accountId: string },
+): boolean {
+  if ('conversation' in recipient.to) {
+    return 'conversation' in to && to.conversation === recipient.to.conversation
+  }
+  if ('conversation' in to) return false
+  return sender.accountId === accountId
+    ? to.account === recipient.to.account
+    : sender.accountId === recipient.to.account
+}

@@ -1,0 +1,87 @@
+// twotick send: one message, and its ticks.
+
+import { text as readAll } from 'node:stream/consumers'
+import type { Outcome, SentMessage } from '@twotick/sdk'
+import colors from 'picocolors'
+import { CommandError, EXIT } from '../command-error.ts'
+import { createNames, findRecipient, type Names } from '../names.ts'
+import { reason } from '../notice-text.ts'
+import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
+import { clock, printJson } from '../print.ts'
+
+const FIRST_TICK_S = 30
+
+export interface SendArguments {
+  readonly to: string
+  readonly text: readonly string[]
+  readonly wait: boolean
+  readonly timeout?: number
+}
+
+export async function send(options: GlobalOptions, given: SendArguments): Promise<void> {
+  const text = await textOf(given.text)
+  await withDevice(options, async (opened) => {
+    const { device } = opened
+    const { to, name } = await findRecipient(device, given.to)
+    const sent = await device.send({ to, body: new TextEncoder().encode(text) })
+    const { acceptedAtMs } = await firstTick(sent, opened, given.timeout ?? FIRST_TICK_S)
+    if (!options.json) {
+      console.log(`${colors.green('✓')}   ${clock(acceptedAtMs)}  the relay has it, for ${name}`)
+    }
+    const outcome = given.wait ? await secondTick(sent, given.timeout) : undefined
+    if (options.json) {
+      printJson({
+        no: sent.no,
+        to: name,
+        stored: new Date(acceptedAtMs).toISOString(),
+        ...(given.wait && { delivered: outcome?.undelivered.length === 0 }),
+      })
+    }
+    if (given.wait) await judge(outcome, { options, name, names: createNames(device) })
+  })
+}
+
+async function textOf(words: readonly string[]): Promise<string> {
+  const text =
+    words.length === 1 && words[0] === '-' ? await readAll(process.stdin) : words.join(' ')
+  if (text === '') throw new CommandError(EXIT.usage, 'There is no text to send.')
+  return text
+}
+
+async function firstTick({ stored }: SentMessage, { profile }: Opened, seconds: number) {
+  const tick = await within(stored, seconds)
+  if (tick) return tick
+  throw new CommandError(EXIT.offline, `No tick within ${seconds} s. The message is kept here.`, [
+    `Any further command sends it, as soon as the relay takes it:  twotick --as ${profile} status`,
+  ])
+}
+
+function secondTick({ delivered }: SentMessage, seconds: number | undefined) {
+  return seconds === undefined ? delivered : within(delivered, seconds)
+}
+
+async function judge(
+  outcome: Outcome | undefined,
+  { options, name, names }: { options: GlobalOptions; name: string; names: Names },
+): Promise<void> {
+  if (outcome === undefined) {
+    throw new CommandError(EXIT.offline, `No device of ${name} has it yet. It waits at the relay.`)
+  }
+  const [first] = outcome.undelivered
+  if (first !== undefined) {
+    const who = await Promise.all(outcome.undelivered.map(({ accountId }) => names.of(accountId)))
+    throw new CommandError(EXIT.refused, `Not delivered to ${who.join(', ')}${reason(first.kind)}.`)
+  }
+  if (!options.json) console.log(`${colors.green('✓✓')}  ${clock(Date.now())}  ${name} has it`)
+}
+
+/** Undefined when the time is over. */
+async function within<T>(promise: Promise<T>, seconds: number): Promise<T | undefined> {
+  const { promise: over, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), seconds * 1000)
+  try {
+    return await Promise.race([promise, over])
+  } finally {
+    clearTimeout(timer)
+  }
+}

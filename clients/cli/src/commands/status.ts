@@ -1,0 +1,72 @@
+// twotick status: who and where this device is, and what waits.
+
+import type { OutgoingMessage } from '@twotick/sdk'
+import colors from 'picocolors'
+import { createNames, groupName, type Names } from '../names.ts'
+import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
+import { clock, printJson } from '../print.ts'
+import { profilePath, shortPath } from '../profile.ts'
+
+const SHOWN_MAX = 10
+const COUNTED_MAX = 1_000
+
+export async function status(options: GlobalOptions): Promise<void> {
+  await withDevice(options, async (opened) => {
+    const { device, profile, url } = opened
+    const names = createNames(device)
+    const handle = await names.of(device.address.accountId)
+    const counts = await count(opened)
+    const waiting = device.unfinished()
+    if (options.json) {
+      const outbox = await Promise.all(waiting.map((message) => messageJson(message, names)))
+      return printJson({ handle, profile, url, ...device.address, ...counts, outbox })
+    }
+    const { accountId, deviceId } = device.address
+    console.log(`${colors.bold(handle)}  device ${deviceId} of account ${accountId}`)
+    row('profile', shortPath(profilePath(profile)))
+    row('relay', `${url}, connected`)
+    row('position', `sent ${counts.sent}, received ${counts.received}`)
+    row('inbox', counts.inbox === 0 ? 'empty' : `${counts.inbox} to read: twotick listen`)
+    row('outbox', waiting.length === 0 ? 'everything has both ticks' : `${waiting.length} waiting`)
+    for (const message of waiting.slice(0, SHOWN_MAX))
+      console.log(await waitingLine(message, names))
+    if (waiting.length > SHOWN_MAX)
+      console.log(`            and ${waiting.length - SHOWN_MAX} more`)
+  })
+}
+
+function row(title: string, text: string): void {
+  console.log(`  ${colors.dim(title.padEnd(8))}  ${text}`)
+}
+
+async function count({ storage }: Opened) {
+  const [sending, receiving, inbox] = await Promise.all([
+    storage.read('sending', 'self'),
+    storage.read('receiving', 'self'),
+    storage.list('inbox', '', COUNTED_MAX),
+  ])
+  return {
+    sent: sending?.acceptedNo ?? 0,
+    received: receiving?.position ?? 0,
+    inbox: inbox.length,
+  }
+}
+
+async function recipientOf({ to }: OutgoingMessage, names: Names): Promise<string> {
+  return 'conversation' in to ? groupName(to.conversation) : names.of(to.account)
+}
+
+async function messageJson(message: OutgoingMessage, names: Names) {
+  const { no, storedAtMs } = message
+  return { no, to: await recipientOf(message, names), firstTick: storedAtMs !== undefined }
+}
+
+async function waitingLine(message: OutgoingMessage, names: Names): Promise<string> {
+  const { no, storedAtMs } = message
+  const to = await recipientOf(message, names)
+  const state =
+    storedAtMs === undefined
+      ? 'not yet at the relay'
+      : `✓ ${clock(storedAtMs)}, no device of theirs has it yet`
+  return `            ${colors.dim(`${no}`)}  to ${to}  ${state}`
+}

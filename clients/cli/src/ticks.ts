@@ -1,0 +1,46 @@
+// A message on its way, as a chat shows it.
+
+import { type Device, RefusedError, StoppedError, type To } from '@twotick/sdk'
+import { reason } from './notice-text.ts'
+
+export type Tick =
+  | { readonly at: 'kept' }
+  | { readonly at: 'stored' }
+  | { readonly at: 'delivered' }
+  | { readonly at: 'failed'; readonly error?: RefusedError; readonly reason: string }
+
+/**
+ * Sends, and tells of each tick; a second tick of a group is everybody's. Resolves with the first
+ * tick, or once there can be none.
+ */
+export async function sendWithTicks(
+  device: Device,
+  { to, text }: { to: To; text: string },
+  tell: (tick: Tick) => void,
+): Promise<void> {
+  let at: Tick['at'] = 'kept'
+  const move = (tick: Tick) => {
+    // A second tick may come before the first, and implies it.
+    if (at === 'delivered' || at === 'failed') return
+    at = tick.at
+    tell(tick)
+  }
+  try {
+    const sent = await device.send({ to, body: new TextEncoder().encode(text) })
+    sent.delivered.then(({ undelivered: [first] }) => {
+      if (first === undefined) move({ at: 'delivered' })
+      else move({ at: 'failed', reason: `Not delivered${reason(first.kind)}.` })
+    }, ignoreStop)
+    await sent.stored
+    move({ at: 'stored' })
+  } catch (error) {
+    if (!(error instanceof RefusedError)) return ignoreStop(error)
+    move({ at: 'failed', error, reason: '' })
+  }
+}
+
+/** When the device stops the message stays in its outbox; the stop itself is told elsewhere. */
+function ignoreStop(error: unknown): void {
+  if (error instanceof StoppedError || error instanceof RefusedError) return
+  throw error
+}
