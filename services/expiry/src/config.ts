@@ -6,13 +6,13 @@ export const configSchema = z.object({
   validation: z.object({ target: target('metadata-validation') }),
   serviceSecretFile: serviceSecretFile(),
   sweepIntervalMs: whole('between two rounds through all mailboxes', { default: 60_000 }),
-  sweepMailboxesMax: whole('mailboxes that one call looks at', { default: 500 }),
-  sweepEntriesMax: whole('entries that one call removes', { default: 1_000 }),
+  sweepMailboxesMax: whole('mailboxes that one call looks at', { default: 500, max: 1_000 }),
+  sweepEntriesMax: whole('entries that one call removes', { default: 500, max: 500 }),
   unlinkIntervalMs: whole('between two looks for what was left half done', { default: 5_000 }),
   unlinkAgeMs: whole('after which a link or an unlink counts as left half done', {
     default: 10_000,
   }),
-  unlinkPendingMax: whole('links and unlinks that one look takes on', { default: 200 }),
+  unlinkPendingMax: whole('links and unlinks that one look takes on', { default: 200, max: 1_000 }),
 })
 
 export type Config = z.infer<typeof configSchema>

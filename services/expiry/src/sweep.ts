@@ -13,6 +13,7 @@ import type { Events } from './events.ts'
 import { pause } from './repeat.ts'
 
 const CALL_MS = 5_000
+const STANDSTILLS_MAX = 5
 
 export interface SweepOptions {
   readonly store: EnvelopeStoreClient
@@ -20,6 +21,10 @@ export interface SweepOptions {
   readonly mailboxesMax: number
   readonly entriesMax: number
   readonly events: Events
+}
+
+interface Sweep extends SweepOptions {
+  readonly signal: AbortSignal
 }
 
 /** One round through all mailboxes. Throws if the store fails or the signal aborts. */
@@ -30,16 +35,17 @@ export async function sweep(options: SweepOptions, signal: AbortSignal): Promise
 }
 
 /** From behind one account up to another one, or to the last. */
-async function sweepFrom(
-  first: string,
-  last: string | undefined,
-  options: SweepOptions & { signal: AbortSignal },
-): Promise<void> {
+async function sweepFrom(first: string, last: string | undefined, options: Sweep): Promise<void> {
   let after = first
+  let standstills = 0
   for (;;) {
     const beganAt = performance.now()
-    const next = await expire(after, options)
+    const { next, expired } = await expire(after, options)
     if (next === '' || (last !== undefined && next >= last)) return
+    // The same account again: there is more in the next mailbox. That nothing was removed is another
+    // replica's doing, but not for ever.
+    standstills = next === after && expired === 0 ? standstills + 1 : 0
+    if (next < after || standstills > STANDSTILLS_MAX) throw new Error('Expire does not get on')
     after = next
     // As long a pause as the call took: sweeping is never more than half of one connection's work.
     await pause(performance.now() - beganAt, options.signal)
@@ -47,31 +53,19 @@ async function sweepFrom(
   }
 }
 
-/** One call; returns the account to go on behind, empty after the last. */
+/** One call: `next` is the account to go on behind, empty after the last. */
 async function expire(
   after: string,
-  {
-    store,
-    epoch,
-    mailboxesMax,
-    entriesMax,
-    events,
-    signal,
-  }: SweepOptions & { signal: AbortSignal },
-): Promise<string> {
+  { store, epoch, mailboxesMax, entriesMax, events, signal }: Sweep,
+): Promise<{ next: string; expired: number }> {
   const request = { afterAccountId: after, mailboxesMax, entriesMax }
-  const reply = await epoch.with(
+  const { refusal, nextAccountId, expired, noticed } = await epoch.with(
     signal,
     (known) =>
       unary(store, 'expire', { ...request, epoch: known }, { deadlineMs: CALL_MS, signal }),
-    (outcome) => outcome.refusal,
+    (reply) => reply.refusal,
   )
-  if (reply.refusal !== undefined) throw new Error(`Expire refused: ${reply.refusal.code}`)
-  events.swept({ expired: reply.expired, noticed: reply.noticed })
-  const { nextAccountId: next } = reply
-  // The same account again means that there is more in it; without progress it would be for ever.
-  if (next !== '' && (next < after || (next === after && reply.expired === 0))) {
-    throw new Error('Expire does not get on')
-  }
-  return next
+  if (refusal !== undefined) throw new Error(`Expire refused: ${refusal.code}`)
+  events.swept({ expired, noticed })
+  return { next: nextAccountId, expired }
 }
