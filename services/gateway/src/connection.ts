@@ -1,31 +1,20 @@
 // One connection of a device, from its handshake to its end: what each frame of the device sets off,
 // and what others may do with the session.
 
-import {
-  type Refusal,
-  RefusalCode,
-  type Request,
-  type Send,
-  type StatusQuery,
-} from '@twotick/protocol'
+import { type Refusal, RefusalCode, type Request, type Welcome } from '@twotick/protocol'
 import type { DeviceAddress } from '@twotick/protocol'
 import type { SignalSent, StoredEntry, Tick } from '@twotick/protocol/services'
-import type { Budget } from './budget.ts'
+import { type AnswerParts, openIntake } from './answers.ts'
 import type { Directory } from './directory.ts'
 import type { GatewayEvents } from './events.ts'
-import { isWholeAck, isWholeSend, isWholeSignal, isWholeStatusQuery } from './frames.ts'
-import { jittered } from './goodbye.ts'
+import { createFrames } from './frames.ts'
 import type { Opened } from './handshake.ts'
-import { createIntake, type Intake } from './intake.ts'
-import { createPusher, type Pusher, type PusherParts } from './pusher.ts'
+import { createPusher, type PusherParts } from './pusher.ts'
+import { createQuestions } from './questions.ts'
+import type { SendBounds } from './send-queue.ts'
 import type { Signals } from './signal.ts'
-import type { DeviceSocket, UpFrame } from './socket.ts'
+import type { DeviceSocket } from './socket.ts'
 import type { WindowLimits } from './window.ts'
-import type { Validation } from './writes.ts'
-
-const REQUESTS_MAX = 16
-const QUERIES_MAX = 4
-const RETRY_AFTER_MS = 1_000
 
 export interface LiveSession {
   readonly device: DeviceAddress
@@ -41,39 +30,33 @@ export interface LiveSession {
   finish(why: Refusal): Promise<void>
 }
 
-export interface ConnectionParts extends PusherParts {
-  readonly validation: Validation
+export interface ConnectionParts extends PusherParts, AnswerParts {
   readonly directory: Directory
   readonly signals: Signals
-  readonly budget: Budget
-  readonly events: GatewayEvents
 }
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends SendBounds {
   readonly limits: WindowLimits
   readonly answerMs: number
-  readonly sendsMax: number
-  readonly sendBytesMax: number
 }
 
 export interface Connection extends LiveSession {
   /** Says Welcome, and begins. Before that the session hears what is rung, and says nothing. */
-  begin(welcome: { serverTimeMs: number; silenceMs: number; frameBytesMax: number }): void
+  begin(welcome: Welcome): void
 }
 
 export function createConnection(
   socket: DeviceSocket,
   parts: ConnectionParts,
-  { opened, onEnd, ...options }: ConnectionOptions & { opened: Opened; onEnd: () => void },
+  options: ConnectionOptions & { opened: Opened; onEnd: () => void },
 ): Connection {
-  const { device, epoch } = opened
-  const { events } = parts
+  const { opened, onEnd } = options
+  const { device, epoch, session: number } = opened
   let isOpen = false
   let isEnded = false
-  let queries = 0
-  let requests = 0
-  const pusher: Pusher = createPusher(socket, parts, { opened, limits: options.limits, end })
-  const intake: Intake = openIntake(socket, parts, { opened, end, ...options })
+  const pusher = createPusher(socket, parts, { ...options, end })
+  const intake = openIntake(socket, parts, { ...options, end })
+  const questions = createQuestions(parts.events, { end, isEnded: () => isEnded })
 
   function end(why: Refusal) {
     if (isEnded) return
@@ -86,165 +69,75 @@ export function createConnection(
     isEnded = true
     pusher.close()
     intake.close()
-    events.ended(code)
+    parts.events.ended(code)
     onEnd()
   }
 
-  const malformed = (detail = '') => end({ code: RefusalCode.MALFORMED, detail, retryAfterMs: 0 })
-
-  function take(frame: UpFrame) {
-    switch (frame.$case) {
-      case 'send':
-        return isWholeSend(frame.value) ? intake.accept(frame.value) : malformed('send')
-      case 'ack':
-        return isWholeAck(frame.value) ? pusher.ack(frame.value) : malformed('ack')
-      case 'statusQuery':
-        return isWholeStatusQuery(frame.value) ? void query(frame.value) : malformed('status query')
-      case 'signal':
-        if (!isWholeSignal(frame.value)) return malformed('signal')
-        return parts.signals.send(opened, frame.value)
-      case 'request':
-        return void ask(frame.value)
-      case 'ping':
-        return socket.send({ $case: 'pong', value: frame.value })
-      case 'pong':
-        return
-      default:
-        malformed(`${frame.$case} after the handshake`)
-    }
+  function malformed(detail = '') {
+    end({ code: RefusalCode.MALFORMED, detail, retryAfterMs: 0 })
   }
 
-  async function query(asked: StatusQuery) {
-    if (queries >= QUERIES_MAX) return malformed('too many status queries')
-    queries++
-    await orUnavailable('a status query', () => pusher.query(asked))
-    queries--
+  const ask = async (request: Request) => {
+    socket.send({ $case: 'response', value: await parts.directory.ask(device, request) })
   }
-
-  async function ask(request: Request) {
-    if (requests >= REQUESTS_MAX) return malformed('too many requests')
-    requests++
-    await orUnavailable('a request', async () => {
-      const response = await parts.directory.ask(device, request)
-      socket.send({ $case: 'response', value: response })
-    })
-    requests--
-  }
-
-  /** What cannot be answered in time ends the session: the device is not to wait for it. */
-  async function orUnavailable(what: string, answer: () => Promise<void>) {
-    try {
-      await answer()
-    } catch (error) {
-      if (isEnded) return
-      events.failed(`${what} could not be answered`, error)
-      const retryAfterMs = jittered(RETRY_AFTER_MS)
-      end({ code: RefusalCode.UNAVAILABLE, detail: what, retryAfterMs })
-    }
-  }
+  const take = createFrames({
+    send: intake.accept,
+    ack: pusher.ack,
+    statusQuery: (query) => questions.ask('status query', () => pusher.query(query)),
+    signal: (signal) => parts.signals.send(opened, signal),
+    request: (request) => questions.ask('request', () => ask(request)),
+    ping: (ping) => socket.send({ $case: 'pong', value: ping }),
+    malformed,
+  })
 
   return {
     device,
-    number: opened.session,
+    number,
     epoch,
     rung: pusher.rung,
-    ticked({ recipientAccountId, nos }) {
-      if (!isOpen) return
-      // It is owed an honest answer later: what is left out here it asks for.
-      if (socket.isCongested()) return events.shed('tick')
-      events.delivered(nos.length)
-      socket.send({ $case: 'delivered', value: { recipientAccountId, nos } })
-    },
-    signalled({ sender, ciphertext }) {
-      const isOwn = sender?.accountId === device.accountId && sender.deviceId === device.deviceId
-      if (!isOpen || isOwn) return
-      if (socket.isCongested()) return events.shed('signal')
-      socket.send({ $case: 'signal', value: { sender, ciphertext } })
-    },
-    resync() {
-      if (isOpen) socket.send({ $case: 'resync', value: {} })
-    },
+    ...createAnnouncements(socket, { device, events: parts.events, isOpen: () => isOpen }),
     end,
     async finish(why) {
       socket.pause('finishing')
       await intake.idle()
       end(why)
     },
-    begin({ serverTimeMs, silenceMs, frameBytesMax }) {
+    begin(welcome) {
       if (isEnded) return
       socket.onFrame(take)
       socket.onMalformed(() => malformed())
       socket.onGone(() => over(undefined))
       if (socket.isClosed()) return over(undefined)
-      const { session, sentNo, sentTag, ackedSeq, headSeq } = opened
-      const backlog = Math.max(0, headSeq - ackedSeq)
-      const { entriesMax, bytesMax } = options.limits
-      const limits = {
-        frameBytesMax,
-        windowEntries: entriesMax,
-        windowBytes: bytesMax,
-        silenceMs,
-        sendsMax: options.sendsMax,
-      }
-      const standing = { session, epoch, sentNo, sentTag, ackedSeq, backlog }
-      socket.send({ $case: 'welcome', value: { ...standing, limits, serverTimeMs } })
+      socket.send({ $case: 'welcome', value: welcome })
       isOpen = true
-      events.opened()
+      parts.events.opened()
       pusher.start()
     },
   }
 }
 
-interface IntakeWiring extends ConnectionOptions {
-  readonly opened: Opened
-  readonly end: (why: Refusal) => void
-}
-
-function openIntake(
+/** What others have for the device that is not in its mailbox. Under load it is left out. */
+function createAnnouncements(
   socket: DeviceSocket,
-  { validation, writes, budget, events }: ConnectionParts,
-  { opened, end, answerMs, sendsMax, sendBytesMax }: IntakeWiring,
-): Intake {
-  const { device, epoch, session, sentNo } = opened
-  /** The frame that this turn's first ticks are gathered in, while no rejection comes between. */
-  let gathered = { firstNo: 0, lastNo: 0, acceptedAtMs: 0 }
-  let gatheredAt = -1
-  return createIntake(
-    {
-      validate: (send) => validation.validate(metadataOf(opened, send)),
-      append: (send, { recipientAccountIds, lifetimeS }) => {
-        const { no, prevNo, tag, to, type, ciphertext, parts } = send
-        const content = { no, prevNo, tag, to, type, ciphertext, parts }
-        const resolved = { recipientAccountIds, lifetimeS }
-        return writes.append(epoch, { sender: device, session, ...content, ...resolved })
-      },
-      stored(no, acceptedAtMs) {
-        events.stored()
-        if (gatheredAt === socket.writes && no > gathered.lastNo) {
-          Object.assign(gathered, { lastNo: no, acceptedAtMs })
-          return
-        }
-        gathered = { firstNo: no, lastNo: no, acceptedAtMs }
-        gatheredAt = socket.writes
-        socket.send({ $case: 'stored', value: gathered })
-      },
-      rejected(rejected) {
-        events.rejected(rejected.code)
-        gatheredAt = -1
-        socket.send({ $case: 'rejected', value: rejected })
-      },
-      end,
-      pause: () => socket.pause('sends'),
-      resume: () => socket.resume('sends'),
+  at: { device: DeviceAddress; events: GatewayEvents; isOpen: () => boolean },
+): Pick<LiveSession, 'ticked' | 'signalled' | 'resync'> {
+  const { device, events, isOpen } = at
+  return {
+    ticked({ recipientAccountId, nos }) {
+      if (!isOpen()) return
+      // It asks for the second ticks that it has not had.
+      if (socket.isCongested()) return events.shed('tick')
+      events.delivered(nos.length)
+      socket.send({ $case: 'delivered', value: { recipientAccountId, nos } })
     },
-    { sentNo, answerMs, sendsMax, sendBytesMax, budget },
-  )
-}
-
-function metadataOf({ device, clientVersion }: Opened, send: Send) {
-  const { to, rosterVersion, type, lifetimeS, ciphertext, parts } = send
-  const bytes = parts.reduce((sum, part) => sum + part.ciphertext.length, ciphertext.length)
-  const addresses = parts.flatMap(({ address }) => address ?? [])
-  const content = { to, rosterVersion, type, lifetimeS, bytes, parts: addresses }
-  return { sender: device, clientVersion, ...content, isSignal: false }
+    signalled({ sender, ciphertext }) {
+      const isOwn = sender?.accountId === device.accountId && sender.deviceId === device.deviceId
+      if (!isOpen() || isOwn) return
+      if (socket.isCongested()) return events.shed('signal')
+      socket.send({ $case: 'signal', value: { sender, ciphertext } })
+    },
+    resync() {
+      if (isOpen()) socket.send({ $case: 'resync', value: {} })
+    },
+  }
 }

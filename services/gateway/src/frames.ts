@@ -7,17 +7,56 @@ import {
   isAccountId,
   isConversationId,
   parseAddress,
+  type Ping,
+  type Request,
   type Send,
   type SignalUp,
   type StatusQuery,
   TAG_BYTES,
 } from '@twotick/protocol'
+import type { UpFrame } from './socket.ts'
 
 const FAILED_MAX = 256
 const STATUS_ITEMS_MAX = 256
 const SIGNAL_BYTES_MAX = 1_024
 
-export function isWholeSend(send: Send): boolean {
+/** What is done with each kind of frame. */
+export interface FrameHandlers {
+  send(send: Send): void
+  ack(ack: Ack): void
+  statusQuery(query: StatusQuery): void
+  signal(signal: SignalUp): void
+  request(request: Request): void
+  ping(ping: Ping): void
+  malformed(detail: string): void
+}
+
+/** Hands each frame of an open session to who deals with it, if it is whole. */
+export function createFrames(to: FrameHandlers): (frame: UpFrame) => void {
+  return (frame) => {
+    switch (frame.$case) {
+      case 'send':
+        return isWholeSend(frame.value) ? to.send(frame.value) : to.malformed('send')
+      case 'ack':
+        return isWholeAck(frame.value) ? to.ack(frame.value) : to.malformed('ack')
+      case 'statusQuery':
+        if (!isWholeStatusQuery(frame.value)) return to.malformed('status query')
+        return to.statusQuery(frame.value)
+      case 'signal':
+        return isWholeSignal(frame.value) ? to.signal(frame.value) : to.malformed('signal')
+      case 'request':
+        return to.request(frame.value)
+      case 'ping':
+        return to.ping(frame.value)
+      case 'pong':
+        return
+      default:
+        to.malformed(`${frame.$case} after the handshake`)
+    }
+  }
+}
+
+function isWholeSend(send: Send): boolean {
   return (
     send.no >= 1 &&
     send.tag.length === TAG_BYTES &&
@@ -27,11 +66,11 @@ export function isWholeSend(send: Send): boolean {
   )
 }
 
-export function isWholeAck({ failed }: Ack): boolean {
+function isWholeAck({ failed }: Ack): boolean {
   return failed.length <= FAILED_MAX
 }
 
-export function isWholeStatusQuery({ recipientAccountId, items }: StatusQuery): boolean {
+function isWholeStatusQuery({ recipientAccountId, items }: StatusQuery): boolean {
   return (
     isAccountId(recipientAccountId) &&
     items.length <= STATUS_ITEMS_MAX &&
@@ -39,7 +78,7 @@ export function isWholeStatusQuery({ recipientAccountId, items }: StatusQuery): 
   )
 }
 
-export function isWholeSignal({ accountId, ciphertext }: SignalUp): boolean {
+function isWholeSignal({ accountId, ciphertext }: SignalUp): boolean {
   return isAccountId(accountId) && ciphertext.length <= SIGNAL_BYTES_MAX
 }
 

@@ -11,10 +11,20 @@
 
 import { type Refusal, RefusalCode, type Rejected, type Send } from '@twotick/protocol'
 import type { SendAccepted, SendVerdict } from '@twotick/protocol/services'
-import type { Budget } from './budget.ts'
+import {
+  afterOutcome,
+  afterVerdict,
+  type Answer,
+  answerOf,
+  appendable,
+  type LaneSend,
+  laneSend,
+  unsettle,
+} from './lane.ts'
+import { createSendQueue, type SendBounds } from './send-queue.ts'
 import type { Outcome } from './writes.ts'
 
-/** Before something unknown is repeated, unless the store says otherwise. */
+/** Before something unsettled goes again, unless the store says otherwise. */
 const REPEAT_MS = 100
 
 /** After so much trouble a device should not be back at once. */
@@ -32,14 +42,11 @@ export interface IntakeParts {
   resume(): void
 }
 
-export interface IntakeOptions {
+export interface IntakeOptions extends SendBounds {
   /** The last send number that the store had accepted when the session opened. */
   readonly sentNo: number
+  /** Within which each send has an answer, or the session ends. */
   readonly answerMs: number
-  readonly sendsMax: number
-  readonly sendBytesMax: number
-  /** The whole gateway's. */
-  readonly budget: Budget
 }
 
 export interface Intake {
@@ -49,203 +56,96 @@ export interface Intake {
   close(): void
 }
 
-type State =
-  | { at: 'validating' }
-  | { at: 'accepted'; accepted: SendAccepted; isRepetition: boolean }
-  | { at: 'appending'; accepted: SendAccepted; isRepetition: boolean }
-  /** It goes again; `isRepetition`: the store may have it. */
-  | { at: 'unsettled'; accepted: SendAccepted; isRepetition: boolean }
-  | { at: 'stored'; acceptedAtMs: number }
-  /** `again`: it goes to the store once more, if something before it is unsettled. */
-  | { at: 'refused'; verdict: Omit<SendVerdict, 'id'>; again: SendAccepted | undefined }
-
-interface Pending {
-  readonly send: Send
-  readonly bytes: number
-  readonly since: number
-  state: State
-}
-
-const ENDS_SESSION: ReadonlySet<RefusalCode> = new Set([
-  RefusalCode.UNLINKED,
-  RefusalCode.UPGRADE_REQUIRED,
-  RefusalCode.REPLACED,
-  RefusalCode.EPOCH_CHANGED,
-])
-
 export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake {
-  const { budget, answerMs } = options
-  /** Without an answer, in the order of the sends. */
-  const queue: Pending[] = []
-  let bytesQueued = 0
+  const queue = createSendQueue(options, parts)
+  const { lane } = queue
+  const patience = createPatience(lane, options.answerMs, parts.end)
   let sentNo = options.sentNo
-  /** Something is unsettled: nothing more is appended until all that is in flight is settled. */
-  let isSettling = false
   let isClosed = false
-  let isPaused = false
-  let overdue: NodeJS.Timeout | undefined
   let repeat: NodeJS.Timeout | undefined
-  let becameIdle: (() => void)[] = []
 
-  function accept(send: Send) {
-    if (isClosed) return
-    const pending: Pending = {
-      send,
-      bytes: sizeOf(send),
-      since: performance.now(),
-      state: { at: 'validating' },
-    }
-    queue.push(pending)
-    bytesQueued += pending.bytes
-    budget.take(pending.bytes)
-    overdue ??= setTimeout(watchOldest, answerMs)
-    // The store has said so already; and what it has stored, no rule can still refuse.
-    if (send.no <= sentNo) pending.state = { at: 'stored', acceptedAtMs: 0 }
-    else validate(pending)
+  async function validate(one: LaneSend): Promise<void> {
+    const state = afterVerdict(await parts.validate(one.send))
+    // To ask again changes nothing; the patience bounds it.
+    if (state !== undefined) one.state = state
+    else if (!isClosed) setTimeout(() => isClosed || validate(one), REPEAT_MS)
     advance()
-    pauseIfFull()
   }
 
-  function validate(pending: Pending) {
-    void parts.validate(pending.send).then((verdict) => {
-      if (isClosed) return
-      if (verdict?.outcome?.$case === 'accepted') {
-        pending.state = { at: 'accepted', accepted: verdict.outcome.value, isRepetition: false }
-      } else if (verdict?.outcome?.$case === 'refusal') {
-        pending.state = { at: 'refused', verdict, again: undefined }
-      } else {
-        // To ask again changes nothing; `watchOldest` bounds it.
-        setTimeout(() => !isClosed && validate(pending), REPEAT_MS)
-        return
-      }
-      advance()
-    })
+  async function append(one: LaneSend): Promise<void> {
+    if (one.state.at !== 'accepted') return
+    const onItsWay = one.state
+    one.state = { ...onItsWay, at: 'appending' }
+    const outcome = await parts.append(one.send, onItsWay.accepted)
+    const state = afterOutcome(onItsWay, outcome)
+    if (state === 'lost') return parts.end(unavailable('a send could not be settled'))
+    one.state = state
+    if (state.at === 'unsettled' && !isClosed) repeat ??= setTimeout(goAgain, delayOf(outcome))
+    advance()
+  }
+
+  function goAgain() {
+    repeat = unsettle(lane) ? undefined : setTimeout(goAgain, REPEAT_MS)
+    advance()
   }
 
   function advance() {
-    if (!isSettling) {
-      for (const pending of queue) {
-        if (pending.state.at === 'validating') break
-        if (pending.state.at === 'accepted') append(pending, pending.state)
-      }
+    for (const one of appendable(lane)) void append(one)
+    for (;;) {
+      const answer = lane[0] && answerOf(lane[0], sentNo)
+      if (answer === undefined) break
+      say(answer)
+      queue.leave()
     }
-    while (!isClosed && queue[0] !== undefined && answer(queue[0])) queue.shift()
-    resumeIfRoom()
-    if (queue.length > 0 || isClosed) return
-    for (const resolve of becameIdle) resolve()
-    becameIdle = []
   }
 
-  function append(pending: Pending, { accepted, isRepetition }: State & { at: 'accepted' }) {
-    pending.state = { at: 'appending', accepted, isRepetition }
-    void parts.append(pending.send, accepted).then((outcome) => {
+  function say(answer: Answer) {
+    if (answer.is === 'end') return parts.end(answer.refusal)
+    if (answer.is === 'rejected') return parts.rejected(answer.rejected)
+    sentNo = Math.max(sentNo, answer.no)
+    parts.stored(answer.no, answer.acceptedAtMs)
+  }
+
+  return {
+    accept(send) {
       if (isClosed) return
-      if (outcome.$case === 'stored') {
-        pending.state = { at: 'stored', acceptedAtMs: outcome.value.acceptedAtMs }
-      } else if (outcome.$case === 'refusal') {
-        const { value: refusal } = outcome
-        if (ENDS_SESSION.has(refusal.code)) return parts.end(refusal)
-        if (isRepetition) return parts.end(unavailable('a send could not be settled'))
-        const again = refusal.code === RefusalCode.OUT_OF_ORDER ? accepted : undefined
-        pending.state = { at: 'refused', verdict: { outcome, roster: undefined }, again }
-      } else {
-        const isUnknown = outcome.$case !== 'unsent'
-        pending.state = { at: 'unsettled', accepted, isRepetition: isRepetition || isUnknown }
-        settle(outcome.$case === 'unknown' ? outcome.value.retryAfterMs : REPEAT_MS)
-      }
-      advance()
-    })
+      const one = laneSend(send, sentNo)
+      queue.enter(one)
+      patience.begin()
+      if (one.state.at === 'validating') void validate(one)
+      else advance()
+    },
+    idle: queue.empty,
+    close() {
+      isClosed = true
+      patience.end()
+      clearTimeout(repeat)
+      queue.clear()
+    },
   }
+}
 
-  function settle(retryAfterMs: number) {
-    isSettling = true
-    repeat ??= setTimeout(function repeatUnsettled() {
-      repeat = undefined
-      if (queue.some(({ state }) => state.at === 'appending')) {
-        repeat = setTimeout(repeatUnsettled, REPEAT_MS)
-        return
-      }
-      isSettling = false
-      let isBehind = false
-      for (const pending of queue) {
-        const { state } = pending
-        if (state.at === 'unsettled') {
-          isBehind = true
-          pending.state = { ...state, at: 'accepted' }
-        } else if (isBehind && state.at === 'refused' && state.again !== undefined) {
-          // Refused for coming before what is unsettled. That was definite: it goes as if for the
-          // first time.
-          pending.state = { at: 'accepted', accepted: state.again, isRepetition: false }
-        }
-      }
-      advance()
-    }, retryAfterMs)
-  }
-
-  /** Answers the oldest send, if it can be; true when it was. */
-  function answer({ send, bytes, state }: Pending): boolean {
-    if (state.at === 'refused' && send.no > sentNo) {
-      const refusal = state.verdict.outcome?.value as Refusal
-      if (ENDS_SESSION.has(refusal.code)) {
-        parts.end(refusal)
-        return false
-      }
-      parts.rejected({ no: send.no, ...refusal, roster: state.verdict.roster })
-    } else if (state.at === 'stored' || state.at === 'refused') {
-      sentNo = Math.max(sentNo, send.no)
-      parts.stored(send.no, state.at === 'stored' ? state.acceptedAtMs : 0)
-    } else return false
-    bytesQueued -= bytes
-    budget.giveBack(bytes)
-    return true
-  }
-
-  const isFull = () => queue.length >= options.sendsMax || bytesQueued >= options.sendBytesMax
-
-  function pauseIfFull() {
-    if (isPaused || isClosed || (!isFull() && !budget.isSpent())) return
-    isPaused = true
-    parts.pause()
-    if (budget.isSpent()) budget.whenRoom(resumeIfRoom)
-  }
-
-  function resumeIfRoom() {
-    if (!isPaused || isClosed || isFull()) return
-    if (budget.isSpent()) return budget.whenRoom(resumeIfRoom)
-    isPaused = false
-    parts.resume()
-  }
-
-  function watchOldest() {
-    overdue = undefined
-    const [oldest] = queue
-    if (oldest === undefined || isClosed) return
+/** Ends the session when its oldest send has waited too long: one timer, while there are any. */
+function createPatience(lane: readonly LaneSend[], answerMs: number, end: IntakeParts['end']) {
+  let timer: NodeJS.Timeout | undefined
+  function look() {
+    timer = undefined
+    const [oldest] = lane
+    if (oldest === undefined) return
     const leftMs = oldest.since + answerMs - performance.now()
-    if (leftMs > 0) overdue = setTimeout(watchOldest, leftMs)
-    else parts.end(unavailable('a send has no answer'))
+    if (leftMs > 0) timer = setTimeout(look, leftMs)
+    else end(unavailable('a send has no answer'))
   }
-
-  function idle(): Promise<void> {
-    if (queue.length === 0 || isClosed) return Promise.resolve()
-    return new Promise((resolve) => becameIdle.push(resolve))
+  return {
+    begin: () => void (timer ??= setTimeout(look, answerMs)),
+    end: () => clearTimeout(timer),
   }
+}
 
-  function close() {
-    isClosed = true
-    clearTimeout(overdue)
-    clearTimeout(repeat)
-    for (const { bytes } of queue.splice(0)) budget.giveBack(bytes)
-    advance()
-  }
-
-  return { accept, idle, close }
+function delayOf(outcome: Outcome): number {
+  return outcome.$case === 'unknown' ? outcome.value.retryAfterMs : REPEAT_MS
 }
 
 function unavailable(detail: string): Refusal {
   return { code: RefusalCode.UNAVAILABLE, detail, retryAfterMs: RETRY_AFTER_MS }
-}
-
-/** Also what the send costs beside its content: many small ones are not free. */
-function sizeOf({ ciphertext, parts }: Send): number {
-  return parts.reduce((sum, part) => sum + part.ciphertext.length + 64, ciphertext.length + 256)
 }

@@ -7,9 +7,15 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseListen } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { GatewayEvents } from './events.ts'
-import { createTurn, type DeviceSocket, deviceSocket, FRAME_BYTES_MAX } from './socket.ts'
+import {
+  createTurn,
+  type DeviceSocket,
+  deviceSocket,
+  type DownFrame,
+  FRAME_BYTES_MAX,
+} from './socket.ts'
 
 export const SUBPROTOCOL = 'twotick.v1'
 
@@ -40,9 +46,60 @@ export async function openListener(
   accept: (socket: DeviceSocket) => void,
 ): Promise<Listener> {
   const sockets = new Set<DeviceSocket>()
-  const perAddress = new Map<string, number>()
+  const perAddress = createCounts()
   const atTurnEnd = createTurn()
-  const webSockets = new WebSocketServer({
+  const webSockets = webSocketServer()
+  const http = createServer({ headersTimeout: UPGRADE_MS, requestTimeout: UPGRADE_MS })
+
+  function connected(ws: WebSocket, raw: Duplex, address: string) {
+    const socket = deviceSocket(ws, raw, { address, atTurnEnd })
+    const count = perAddress.add(address)
+    sockets.add(socket)
+    events.connected(sockets.size)
+    // The session has a handler of its own for the end; this one is the listener's.
+    ws.on('close', () => {
+      sockets.delete(socket)
+      perAddress.take(address)
+      events.connected(sockets.size)
+    })
+    if (count <= options.connectionsPerAddressMax) accept(socket)
+    else socket.close(goodbye(RefusalCode.TOO_MANY_CONNECTIONS, 60_000))
+  }
+
+  http.on('request', (request, response) => {
+    const isRoot = request.method === 'GET' && request.url === '/'
+    response.writeHead(isRoot ? 200 : 404, { 'content-type': 'text/plain', connection: 'close' })
+    response.end(isRoot ? `twotick: connect by WebSocket, subprotocol ${SUBPROTOCOL}\n` : '')
+  })
+  http.on('upgrade', (request, raw, head) => {
+    raw.on('error', () => raw.destroy())
+    if (!offeredProtocols(request).includes(SUBPROTOCOL)) return refuse(raw, '400 Bad Request')
+    if (sockets.size >= options.connectionsMax) return refuse(raw, '503 Service Unavailable')
+    const address = request.socket.remoteAddress ?? ''
+    webSockets.handleUpgrade(request, raw, head, (ws) => connected(ws, raw, address))
+  })
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(parseListen(options.listen), resolve)
+  })
+
+  return {
+    port: (http.address() as AddressInfo).port,
+    sockets,
+    stop: () => void http.close(),
+    async close() {
+      http.close()
+      for (const socket of sockets) socket.close(goodbye(RefusalCode.GOING_AWAY, 1_000))
+      const until = performance.now() + CLOSE_MS
+      while (sockets.size > 0 && performance.now() < until) await sleep(10)
+      for (const socket of sockets) socket.cut()
+      http.closeAllConnections()
+    },
+  }
+}
+
+function webSocketServer() {
+  return new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
     // Twice the protocol's bound: what is only a little too large is answered with a reason.
@@ -53,60 +110,27 @@ export async function openListener(
     clientTracking: false,
     handleProtocols: () => SUBPROTOCOL,
   })
-  const http = createServer({ headersTimeout: UPGRADE_MS, requestTimeout: UPGRADE_MS })
-  http.on('request', (request, response) => {
-    const isRoot = request.method === 'GET' && request.url === '/'
-    response.writeHead(isRoot ? 200 : 404, { 'content-type': 'text/plain', connection: 'close' })
-    response.end(isRoot ? `twotick: connect by WebSocket, subprotocol ${SUBPROTOCOL}\n` : '')
-  })
-  http.on('upgrade', (request, raw, head) => {
-    raw.on('error', () => raw.destroy())
-    if (!offeredProtocols(request).includes(SUBPROTOCOL)) return refuse(raw, '400 Bad Request')
-    if (sockets.size >= options.connectionsMax) return refuse(raw, '503 Service Unavailable')
-    webSockets.handleUpgrade(request, raw, head, (ws) => {
-      const address = request.socket.remoteAddress ?? ''
-      const socket = deviceSocket(ws, raw, { address, atTurnEnd })
-      const count = (perAddress.get(address) ?? 0) + 1
-      sockets.add(socket)
-      perAddress.set(address, count)
-      events.connected(sockets.size)
-      // The session has a handler of its own for the end; this one is the listener's.
-      ws.on('close', () => {
-        sockets.delete(socket)
-        events.connected(sockets.size)
-        const left = (perAddress.get(address) ?? 1) - 1
-        if (left > 0) perAddress.set(address, left)
-        else perAddress.delete(address)
-      })
-      if (count > options.connectionsPerAddressMax) {
-        const code = RefusalCode.TOO_MANY_CONNECTIONS
-        return socket.close({ $case: 'goodbye', value: { code, detail: '', retryAfterMs: 60_000 } })
-      }
-      accept(socket)
-    })
-  })
-  await new Promise<void>((resolve, reject) => {
-    http.once('error', reject)
-    http.listen(parseListen(options.listen), resolve)
-  })
+}
 
+/** How many there are of each; nothing is kept of those of which there are none. */
+function createCounts() {
+  const counts = new Map<string, number>()
   return {
-    port: (http.address() as AddressInfo).port,
-    sockets,
-    stop() {
-      http.close()
-      http.closeIdleConnections()
+    add(key: string): number {
+      const count = (counts.get(key) ?? 0) + 1
+      counts.set(key, count)
+      return count
     },
-    async close() {
-      http.close()
-      const goodbye = { code: RefusalCode.GOING_AWAY, detail: '', retryAfterMs: 1_000 }
-      for (const socket of sockets) socket.close({ $case: 'goodbye', value: goodbye })
-      const until = performance.now() + CLOSE_MS
-      while (sockets.size > 0 && performance.now() < until) await sleep(10)
-      for (const socket of sockets) socket.cut()
-      http.closeAllConnections()
+    take(key: string) {
+      const left = (counts.get(key) ?? 1) - 1
+      if (left > 0) counts.set(key, left)
+      else counts.delete(key)
     },
   }
+}
+
+function goodbye(code: RefusalCode, retryAfterMs: number): DownFrame {
+  return { $case: 'goodbye', value: { code, detail: '', retryAfterMs } }
 }
 
 function offeredProtocols({ headers }: IncomingMessage): string[] {

@@ -1,29 +1,23 @@
 // Drives a session's machine (session.ts): turns what happens into its events, and what it decides
 // into frames, calls and timers.
 
-import { backoffMs, unary } from '@twotick/chassis'
+import { backoffMs } from '@twotick/chassis'
 import type { Ack, Entry, Refusal, StatusQuery } from '@twotick/protocol'
-import type { EnvelopeStoreClient, StoredEntry } from '@twotick/protocol/services'
-import type { Epochs } from './epoch.ts'
+import type { StoredEntry } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
 import type { Opened } from './handshake.ts'
-import { type Action, next, openSession, type SessionEvent } from './session.ts'
+import { type Answered, createMailboxCalls, type MailboxParts } from './mailbox-calls.ts'
 import { seenBy } from './seen.ts'
-import type { DeviceSocket } from './socket.ts'
+import { type Action, next, openSession } from './session.ts'
+import type { DeviceSocket, DownFrame } from './socket.ts'
 import type { WindowLimits } from './window.ts'
-import type { Writes } from './writes.ts'
 
-/** Of one call to the store. */
-const CALL_MS = 1_900
 const BACKOFF = { firstMs: 50, maxMs: 2_000 }
 
 /** Entries of one frame: the rest of the 96 KiB is room for one more at its largest. */
 const DELIVER_BYTES_MAX = 24 * 1_024
 
-export interface PusherParts {
-  readonly store: EnvelopeStoreClient
-  readonly writes: Writes
-  readonly epochs: Epochs
+export interface PusherParts extends MailboxParts {
   readonly events: GatewayEvents
 }
 
@@ -45,93 +39,42 @@ export interface Pusher {
 }
 
 export function createPusher(
-  socket: DeviceSocket,
-  { store, writes, epochs, events }: PusherParts,
+  socket: Pick<DeviceSocket, 'send'>,
+  parts: PusherParts,
   { opened, limits, end }: PusherOptions,
 ): Pusher {
   const { device, epoch } = opened
+  const { events } = parts
   const closing = new AbortController()
   const { signal } = closing
-  const timers = new Set<NodeJS.Timeout>()
+  const calls = createMailboxCalls(parts, { device, epoch, signal })
+  const retries = createRetries()
   let [session, firstActions] = openSession(opened, limits)
-  let fetchFailures = 0
-  let ackFailures = 0
 
-  function feed(event: SessionEvent) {
+  function feed(event: Answered) {
     if (signal.aborted) return
+    if (event.on === 'refused') return end(event.refusal)
     const [after, actions] = next(session, event)
     session = after
     for (const action of actions) perform(action)
   }
 
   function perform(action: Action) {
-    switch (action.do) {
-      case 'deliver':
-        return deliver(action.entries)
-      case 'missed': {
-        const { firstSeq, lastSeq } = action
-        return socket.send({ $case: 'missed', value: { firstSeq, lastSeq } })
-      }
-      case 'drained':
-        return socket.send({ $case: 'drained', value: { seq: action.seq } })
-      case 'status':
-        return socket.send({ $case: 'status', value: action.status })
-      case 'fetch':
-        return void fetch(action)
-      case 'fetch-later':
-        return later(++fetchFailures, { on: 'fetch-due' })
-      case 'ack':
-        return void ack(action)
-      case 'ack-later':
-        return later(++ackFailures, { on: 'ack-due' })
-      case 'end':
-        return end({ code: action.code, detail: '', retryAfterMs: 0 })
+    if (action.do === 'end') return end({ code: action.code, detail: '', retryAfterMs: 0 })
+    if (action.do === 'fetch') return void fetch(action)
+    if (action.do === 'fetch-later') return retries.later('fetch', () => feed({ on: 'fetch-due' }))
+    if (action.do === 'ack') return void calls.ack(action).then(feed)
+    if (action.do === 'ack-later') return retries.later('ack', () => feed({ on: 'ack-due' }))
+    if (action.do === 'deliver') events.pushed(action.entries.length)
+    for (const frame of framesOf(action)) socket.send(frame)
+  }
+
+  async function fetch(action: Action & { do: 'fetch' }) {
+    const failed = (error: unknown): Answered => {
+      if (!signal.aborted) events.failed('a mailbox could not be fetched', error)
+      return { on: 'fetch-failed' }
     }
-  }
-
-  function deliver(entries: readonly Entry[]) {
-    events.pushed(entries.length)
-    for (const some of inFrames(entries)) {
-      socket.send({ $case: 'deliver', value: { entries: some } })
-    }
-  }
-
-  async function fetch({ afterSeq, entriesMax, bytesMax }: Action & { do: 'fetch' }) {
-    try {
-      const request = { epoch, device, afterSeq, entriesMax, bytesMax }
-      const reply = await unary(store, 'fetch', request, { deadlineMs: CALL_MS, signal })
-      if (signal.aborted) return
-      epochs.meet(reply.epoch)
-      if (reply.outcome?.$case === 'refusal') return end(reply.outcome.value)
-      if (reply.outcome === undefined) throw new Error('an answer without an outcome')
-      fetchFailures = 0
-      const { entries, ...page } = reply.outcome.value
-      feed({ on: 'fetched', ...page, entries: entries.map((entry) => seenBy(device, entry)) })
-    } catch (error) {
-      if (signal.aborted) return
-      events.failed('a mailbox could not be fetched', error)
-      feed({ on: 'fetch-failed' })
-    }
-  }
-
-  async function ack({ seq, failed, names }: Action & { do: 'ack' }) {
-    const outcome = await writes.ack(epoch, { device, seq, failed, names })
-    if (signal.aborted) return
-    if (outcome.$case === 'refusal') return end(outcome.value)
-    if (outcome.$case !== 'acked') return feed({ on: 'ack-failed' })
-    ackFailures = 0
-    feed({ on: 'acked', ackedSeq: outcome.value.ackedSeq })
-  }
-
-  function later(attempt: number, event: SessionEvent) {
-    const timer = setTimeout(
-      () => {
-        timers.delete(timer)
-        feed(event)
-      },
-      backoffMs(attempt, BACKOFF),
-    )
-    timers.add(timer)
+    feed(await calls.fetch(action).catch(failed))
   }
 
   return {
@@ -145,19 +88,28 @@ export function createPusher(
       feed({ on: 'rung', headSeq, entries: seen })
     },
     ack: ({ seq, failed }) => feed({ on: 'ack', seq, failed }),
-    async query({ queryId, recipientAccountId, items }) {
-      const request = { epoch, asker: device, recipientAccountId, items }
-      const reply = await unary(store, 'getStatus', request, { deadlineMs: CALL_MS, signal })
-      epochs.meet(reply.epoch)
-      if (reply.outcome?.$case === 'refusal') return end(reply.outcome.value)
-      if (reply.outcome === undefined) throw new Error('an answer without an outcome')
-      const { answers, askerHeadSeq } = reply.outcome.value
-      feed({ on: 'status', status: { queryId, recipientAccountId, answers }, askerHeadSeq })
-    },
+    query: async (query) => feed(await calls.status(query)),
     close() {
       closing.abort()
-      for (const timer of timers) clearTimeout(timer)
+      retries.close()
     },
+  }
+}
+
+type Said = Extract<Action, { do: 'deliver' | 'missed' | 'drained' | 'status' }>
+
+function framesOf(action: Said): DownFrame[] {
+  switch (action.do) {
+    case 'deliver':
+      return inFrames(action.entries).map((entries) => ({ $case: 'deliver', value: { entries } }))
+    case 'missed': {
+      const { firstSeq, lastSeq } = action
+      return [{ $case: 'missed', value: { firstSeq, lastSeq } }]
+    }
+    case 'drained':
+      return [{ $case: 'drained', value: { seq: action.seq } }]
+    case 'status':
+      return [{ $case: 'status', value: action.status }]
   }
 }
 
@@ -175,4 +127,23 @@ function inFrames(entries: readonly Entry[]): Entry[][] {
     bytes += content?.$case === 'envelope' ? content.value.ciphertext.length + 160 : 16_384
   }
   return frames
+}
+
+/** Each kind of call backs off by itself, and anew when it has not failed for a while. */
+function createRetries() {
+  const timers = new Map<string, NodeJS.Timeout>()
+  const attempts = new Map<string, { count: number; at: number }>()
+  return {
+    later(kind: 'fetch' | 'ack', again: () => void) {
+      const now = performance.now()
+      const last = attempts.get(kind)
+      const isNew = last === undefined || now - last.at > 2 * BACKOFF.maxMs
+      const count = isNew ? 1 : last.count + 1
+      attempts.set(kind, { count, at: now })
+      timers.set(kind, setTimeout(again, backoffMs(count, BACKOFF)))
+    },
+    close() {
+      for (const timer of timers.values()) clearTimeout(timer)
+    },
+  }
 }

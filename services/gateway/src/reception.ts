@@ -1,6 +1,6 @@
 // Receives a device: handshake, takeover, welcome; and knows what is to be done when it leaves.
 
-import { RefusalCode } from '@twotick/protocol'
+import { RefusalCode, type Welcome } from '@twotick/protocol'
 import {
   type ConnectionOptions,
   type ConnectionParts,
@@ -8,7 +8,7 @@ import {
   type LiveSession,
 } from './connection.ts'
 import { jittered } from './goodbye.ts'
-import { type HandshakeOptions, type HandshakeParts, shakeHands } from './handshake.ts'
+import { type HandshakeOptions, type HandshakeParts, type Opened, shakeHands } from './handshake.ts'
 import type { Registry } from './registry.ts'
 import { type DeviceSocket, FRAME_BYTES_MAX } from './socket.ts'
 import { leave, takeOver, type TakeoverParts } from './takeover.ts'
@@ -42,9 +42,29 @@ export function createReception(parts: ReceptionParts, options: ReceptionOptions
     // appended before that is seen by the first fetch.
     const isNewest = registry.enter(connection) && (await takeOver(connection, takeover))
     if (!isNewest) return end(connection, RefusalCode.REPLACED)
-    const { silenceMs } = options
-    connection.begin({ serverTimeMs: Date.now(), silenceMs, frameBytesMax: FRAME_BYTES_MAX })
+    connection.begin(welcomeOf(opened, options))
     if (options.isDraining()) end(connection, RefusalCode.GOING_AWAY, jittered(1_000))
+  }
+}
+
+function welcomeOf(opened: Opened, options: ReceptionOptions): Welcome {
+  const { session, epoch, sentNo, sentTag, ackedSeq, headSeq } = opened
+  const { limits, silenceMs, sendsMax } = options
+  return {
+    session,
+    epoch,
+    sentNo,
+    sentTag,
+    ackedSeq,
+    backlog: Math.max(0, headSeq - ackedSeq),
+    limits: {
+      frameBytesMax: FRAME_BYTES_MAX,
+      windowEntries: limits.entriesMax,
+      windowBytes: limits.bytesMax,
+      silenceMs,
+      sendsMax,
+    },
+    serverTimeMs: Date.now(),
   }
 }
 

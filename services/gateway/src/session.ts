@@ -111,7 +111,8 @@ export function openSession(
   }
   // Also with nothing to fetch: what is appended between the opening and the first doorbell that
   // finds this session's presence is seen by this fetch alone.
-  return startFetch(session, [])
+  const actions: Action[] = []
+  return startFetch(sayWhatIsDue(session, actions), actions)
 }
 
 export function next(session: Session, event: SessionEvent): Step {
@@ -189,6 +190,14 @@ function push(session: Session, items: readonly Pushed[], actions: Action[]): Se
 
 /** Says what may be said by now, and decides whether to be live or to fetch. */
 function settle(session: Session, actions: Action[]): Step {
+  const after = sayWhatIsDue(session, actions)
+  if (after.at === 'catching-up' && after.fetch !== 'none') return [after, actions]
+  if (after.pushedSeq >= after.rungSeq) return [{ ...after, at: 'live' }, actions]
+  if (hasRoom(after.window)) return startFetch(after, actions)
+  return [{ ...after, at: 'catching-up', fetch: 'none' }, actions]
+}
+
+function sayWhatIsDue(session: Session, actions: Action[]): Session {
   let after = session
   const { pushedSeq } = after
   if (after.drainSeq !== undefined && pushedSeq >= after.drainSeq) {
@@ -201,10 +210,7 @@ function settle(session: Session, actions: Action[]): Step {
     }
     after = { ...after, held: after.held.filter((held) => held.askerHeadSeq > pushedSeq) }
   }
-  if (after.at === 'catching-up' && after.fetch !== 'none') return [after, actions]
-  if (pushedSeq >= after.rungSeq) return [{ ...after, at: 'live' }, actions]
-  if (hasRoom(after.window)) return startFetch(after, actions)
-  return [{ ...after, at: 'catching-up', fetch: 'none' }, actions]
+  return after
 }
 
 function startFetch(session: Session, actions: Action[]): Step {

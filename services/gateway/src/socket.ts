@@ -75,11 +75,25 @@ export function deviceSocket(
   let out: DownFrame[] = []
   let isLast = false
   let isGone = false
-  const pausedFor = new Set<string>()
-  const handlers = {
-    frame: (_frame: UpFrame): void => undefined,
-    malformed: (): void => undefined,
-    gone: (): void => undefined,
+  const reading = createReading(ws)
+  const cut = () => ws.terminate()
+
+  function write() {
+    const frames = isGone ? [] : out
+    out = []
+    Object.assign(socket, { writes: socket.writes + 1, saidAt: performance.now() })
+    raw.cork()
+    for (const frame of frames) ws.send(Down.encode({ frame }).finish(), { binary: true })
+    if (isLast && !isGone) closeSocket()
+    raw.uncork()
+    if (ws.bufferedAmount > CUT_BYTES) cut()
+    else if (ws.bufferedAmount > CONGESTED_BYTES) reading.pause('congested')
+  }
+
+  function closeSocket() {
+    reading.resumeAll()
+    ws.close(1000)
+    setTimeout(cut, CLOSE_MS).unref()
   }
 
   const socket: DeviceSocket = {
@@ -93,53 +107,62 @@ export function deviceSocket(
       out.push(frame)
     },
     close(last) {
-      if (isLast || isGone) return
       socket.send(last)
       isLast = true
     },
     cut,
-    pause(reason) {
-      pausedFor.add(reason)
-      ws.pause()
-    },
-    resume(reason) {
-      if (pausedFor.delete(reason) && pausedFor.size === 0) ws.resume()
-    },
-    isCongested: () => pausedFor.has('congested'),
+    pause: reading.pause,
+    resume: reading.resume,
+    isCongested: () => reading.isPausedFor('congested'),
     isClosed: () => isLast || isGone,
-    isPaused: () => pausedFor.size > 0,
+    isPaused: () => reading.isPaused(),
     bufferedBytes: () => ws.bufferedAmount,
     onFrame: (handler) => void (handlers.frame = handler),
     onMalformed: (handler) => void (handlers.malformed = handler),
     onGone: (handler) => void (handlers.gone = handler),
   }
-
-  function write() {
-    if (isGone) return
-    const frames = out
+  const handlers = hear(ws, socket)
+  raw.on('drain', () => reading.resume('congested'))
+  ws.on('close', () => {
+    isGone = true
     out = []
-    Object.assign(socket, { writes: socket.writes + 1, saidAt: performance.now() })
-    raw.cork()
-    for (const frame of frames) ws.send(Down.encode({ frame }).finish(), { binary: true })
-    if (isLast) closeSocket()
-    raw.uncork()
-    if (ws.bufferedAmount > CUT_BYTES) cut()
-    else if (ws.bufferedAmount > CONGESTED_BYTES) socket.pause('congested')
-  }
+    handlers.gone()
+  })
+  return socket
+}
 
-  function closeSocket() {
-    for (const reason of [...pausedFor]) socket.resume(reason)
-    ws.close(1000)
-    setTimeout(cut, CLOSE_MS).unref()
+/** Whether the socket is read, which several reasons may speak against. */
+function createReading(ws: WebSocket) {
+  const reasons = new Set<string>()
+  return {
+    pause(reason: string) {
+      reasons.add(reason)
+      ws.pause()
+    },
+    resume(reason: string) {
+      if (reasons.delete(reason) && reasons.size === 0) ws.resume()
+    },
+    resumeAll() {
+      reasons.clear()
+      ws.resume()
+    },
+    isPaused: () => reasons.size > 0,
+    isPausedFor: (reason: string) => reasons.has(reason),
   }
+}
 
-  function cut() {
-    ws.terminate()
-  }
+interface Handlers {
+  frame: (frame: UpFrame) => void
+  malformed: () => void
+  gone: () => void
+}
 
-  raw.on('drain', () => socket.resume('congested'))
+/** Hands on what comes, until the last frame was said. */
+function hear(ws: WebSocket, socket: DeviceSocket): Handlers {
+  const nothing = () => undefined
+  const handlers: Handlers = { frame: nothing, malformed: nothing, gone: nothing }
   ws.on('message', (data, isBinary) => {
-    if (isLast) return
+    if (socket.isClosed()) return
     socket.heardAt = performance.now()
     const frame = isBinary ? decoded(data as Buffer) : undefined
     if (frame === undefined) handlers.malformed()
@@ -150,12 +173,7 @@ export function deviceSocket(
     if (!socket.isCongested()) ws.pong(data)
   })
   ws.on('error', () => handlers.malformed())
-  ws.on('close', () => {
-    isGone = true
-    out = []
-    handlers.gone()
-  })
-  return socket
+  return handlers
 }
 
 function decoded(bytes: Buffer): UpFrame | undefined {

@@ -57,12 +57,13 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const receive = createReception(
     {
       handshake: { validation: directoryClient, store, directory, epochs, events },
-      connection: { ...backends, epochs, events, directory, signals, budget },
+      connection: { ...backends, epochs, events, directory, signals },
       takeover: { gatewayId, redis, bus, lease, events },
       registry,
     },
     {
       ...config,
+      budget,
       limits: { entriesMax: config.windowEntriesMax, bytesMax: config.windowBytesMax },
       isServed: servedBy(config.audiences),
       isDraining: () => stopping.aborted,

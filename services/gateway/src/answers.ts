@@ -1,0 +1,84 @@
+// From a session's sends to the two services and back to the device: how a send is put to each of
+// them, and how their answers become frames.
+
+import type { Refusal, Send } from '@twotick/protocol'
+import type { GatewayEvents } from './events.ts'
+import type { Opened } from './handshake.ts'
+import { createIntake, type Intake } from './intake.ts'
+import type { SendBounds } from './send-queue.ts'
+import type { DeviceSocket } from './socket.ts'
+import type { Validation, Writes } from './writes.ts'
+
+export interface AnswerParts {
+  readonly validation: Validation
+  readonly writes: Writes
+  readonly events: GatewayEvents
+}
+
+export interface AnswerOptions extends SendBounds {
+  readonly opened: Opened
+  readonly answerMs: number
+  readonly end: (why: Refusal) => void
+}
+
+export function openIntake(
+  socket: DeviceSocket,
+  { validation, writes, events }: AnswerParts,
+  { opened, end, ...options }: AnswerOptions,
+): Intake {
+  const { device, epoch, session, sentNo } = opened
+  const gather = gatherStored(socket)
+  return createIntake(
+    {
+      validate: (send) => validation.validate(metadataOf(opened, send)),
+      append: (send, { recipientAccountIds, lifetimeS }) => {
+        const { no, prevNo, tag, to, type, ciphertext, parts } = send
+        const content = { no, prevNo, tag, to, type, ciphertext, parts }
+        const resolved = { recipientAccountIds, lifetimeS }
+        return writes.append(epoch, { sender: device, session, ...content, ...resolved })
+      },
+      stored(no, acceptedAtMs) {
+        events.stored()
+        gather.stored(no, acceptedAtMs)
+      },
+      rejected(rejected) {
+        events.rejected(rejected.code)
+        gather.close()
+        socket.send({ $case: 'rejected', value: rejected })
+      },
+      end,
+      pause: () => socket.pause('sends'),
+      resume: () => socket.resume('sends'),
+    },
+    { sentNo, ...options },
+  )
+}
+
+/** Makes one range of the first ticks of one write, as far as no rejection comes between. */
+function gatherStored(socket: DeviceSocket) {
+  let range = { firstNo: 0, lastNo: 0, acceptedAtMs: 0 }
+  let rangeWrite = -1
+  return {
+    stored(no: number, acceptedAtMs: number) {
+      // The frame of this write is not encoded yet: it can still grow.
+      if (rangeWrite === socket.writes && no > range.lastNo) {
+        Object.assign(range, { lastNo: no, acceptedAtMs })
+        return
+      }
+      range = { firstNo: no, lastNo: no, acceptedAtMs }
+      rangeWrite = socket.writes
+      socket.send({ $case: 'stored', value: range })
+    },
+    close() {
+      rangeWrite = -1
+    },
+  }
+}
+
+function metadataOf({ device, clientVersion }: Opened, send: Send) {
+  const { to, rosterVersion, type, lifetimeS, ciphertext, parts } = send
+  const bytes = parts.reduce((sum, part) => sum + part.ciphertext.length, ciphertext.length)
+  const addresses = parts.flatMap(({ address }) => address ?? [])
+  const content = { to, rosterVersion, type, lifetimeS, bytes, parts: addresses }
+  return { sender: device, clientVersion, ...content, isSignal: false }
+}
