@@ -14,20 +14,27 @@ import { z } from 'zod'
 import { type Rate } from './buckets.ts'
 import { parseVersion, type Version } from './versions.ts'
 
-/** `60+1/s`: 60 at once and 1 a second from then on; `none`: no bound. */
-function rate(meaning: string, standard: string) {
+/**
+ * `60+1/s`: 60 at once and 1 a second from then on. Several between commas hold all at once; `none`:
+ * no bound.
+ */
+function rates(meaning: string, standard: string) {
   return z
     .string()
     .default(standard)
-    .transform((text, context): Rate | undefined => {
-      if (text === 'none') return undefined
-      const match = /^([0-9]{1,12})\+([0-9]{1,12}(?:\.[0-9]{1,6})?)\/s$/.exec(text)
-      const parsed = { burst: Number(match?.[1]), perSecond: Number(match?.[2]) }
-      if (parsed.burst >= 1 && parsed.perSecond > 0) return parsed
-      context.addIssue({ code: 'custom', message: 'expected a rate like 60+1/s, or none' })
+    .transform((text, context): Rate[] => {
+      const parsed = text === 'none' ? [] : text.split(',').map(parseRate)
+      if (parsed.every((one) => one !== undefined)) return parsed
+      context.addIssue({ code: 'custom', message: 'expected rates like 60+1/s, or none' })
       return z.NEVER
     })
     .describe(meaning)
+}
+
+function parseRate(text: string): Rate | undefined {
+  const match = /^([0-9]{1,12})\+([0-9]{1,12}(?:\.[0-9]{1,6})?)\/s$/.exec(text.trim())
+  const rate = { burst: Number(match?.[1]), perSecond: Number(match?.[2]) }
+  return rate.burst >= 1 && rate.perSecond > 0 ? rate : undefined
 }
 
 function versions(meaning: string) {
@@ -74,13 +81,13 @@ export const configSchema = z.object({
     pendingBlocked: versions('client versions that are only counted, between commas'),
   }),
   rate: z.object({
-    pairMessages: rate('messages from one account to another', '60+1/s'),
-    pairBytes: rate('bytes from one account to another', '4194304+512/s'),
-    senderMessages: rate('messages that an account sends', '300+5/s'),
-    senderRecipients: rate('messages times recipients that an account sends', '5000+50/s'),
-    senderBytes: rate('bytes times recipients that an account sends', '67108864+65536/s'),
-    recipientMessages: rate('messages to an account, groups aside', '2000+20/s'),
-    recipientBytes: rate('bytes to an account, groups aside', '67108864+65536/s'),
+    pairMessages: rates('messages from one account to another', '60+1/s,8000+0.1/s'),
+    pairBytes: rates('bytes from one account to another', '4194304+512/s'),
+    senderMessages: rates('messages that an account sends', '300+5/s'),
+    senderRecipients: rates('messages times recipients that an account sends', '5000+50/s'),
+    senderBytes: rates('bytes times recipients that an account sends', '67108864+65536/s'),
+    recipientMessages: rates('messages to an account, groups aside', '2000+20/s'),
+    recipientBytes: rates('bytes to an account, groups aside', '67108864+65536/s'),
   }),
   unseenDays: whole('unseen for longer, a companion is unlinked and an account dormant', {
     default: 30,

@@ -2,18 +2,19 @@
 
 import { type AccountId } from '@twotick/protocol'
 import { expect, test } from 'vitest'
+import { configSchema } from './config.ts'
 import { createRateLimiter, type Load, type Rates } from './rates.ts'
 
 const UNBOUND: Rates = {
-  pairMessages: undefined,
-  pairBytes: undefined,
-  senderMessages: undefined,
-  senderRecipients: undefined,
-  senderBytes: undefined,
-  recipientMessages: undefined,
-  recipientBytes: undefined,
+  pairMessages: [],
+  pairBytes: [],
+  senderMessages: [],
+  senderRecipients: [],
+  senderBytes: [],
+  recipientMessages: [],
+  recipientBytes: [],
 }
-const TWO = { burst: 2, perSecond: 1 }
+const TWO = [{ burst: 2, perSecond: 1 }]
 const [alice, bob, carol] = ['alice', 'bob', 'carol'] as AccountId[] as [
   AccountId,
   AccountId,
@@ -54,7 +55,7 @@ test('goal: a sender is bounded in messages, in recipients, and in bytes times r
   const both = load(alice, [bob, carol])
   expect(passed({ senderRecipients: TWO }, [both, both])).toEqual([true, false])
   expect(
-    passed({ senderBytes: { burst: 10, perSecond: 1 } }, [
+    passed({ senderBytes: [{ burst: 10, perSecond: 1 }] }, [
       { ...both, bytes: 4 },
       { ...both, bytes: 2 },
       { ...both, bytes: 1 },
@@ -87,4 +88,27 @@ test('goal: waiting as long as it says is enough', () => {
   nowMs = limiter.waitMs(one)
   expect(nowMs).toBe(1_000)
   expect(limiter.waitMs(one)).toBe(0)
+})
+
+test('goal: by default no one stranger fills a mailbox within a day', () => {
+  // The envelope-store's bounds of a mailbox.
+  const mailbox = { entries: 20_000, bytes: 128 * 1_048_576 }
+  const rates = configSchema.shape.rate.parse({})
+  for (const bytes of [1, 65_536]) {
+    let nowMs = 0
+    let sent = 0
+    const limiter = createRateLimiter(rates, () => nowMs)
+    const one = load(alice, [bob], { bytes })
+    while (nowMs < 86_400_000) {
+      const waitMs = limiter.waitMs(one)
+      if (waitMs === 0) {
+        limiter.take(one)
+        sent += 1
+      }
+      nowMs += waitMs
+    }
+    expect(sent).toBeGreaterThan(500)
+    expect(sent).toBeLessThan(mailbox.entries)
+    expect(sent * bytes).toBeLessThan(mailbox.bytes)
+  }
 })

@@ -1,7 +1,8 @@
 // How much an account may send, in messages, recipients and bytes (a message to n accounts counts its
 // bytes n times).
 //
-//   pair       sender to one recipient account, in a group too: no one stranger fills a mailbox
+//   pair       sender to one recipient account, in a group too. By default two rates at once, of which
+//              the slow one keeps one stranger from filling a mailbox (20,000 entries) within a day
 //   sender     all that an account sends
 //   recipient  all that is sent to an account directly. Groups are left out: strangers who flood one
 //              member must not silence the group.
@@ -12,15 +13,15 @@
 import { type AccountId } from '@twotick/protocol'
 import { type Buckets, createBuckets, type Rate } from './buckets.ts'
 
-/** The rates of every bucket; undefined: no bound. */
+/** The rates of every kind of bucket, which hold all at once; none: no bound. */
 export interface Rates {
-  readonly pairMessages: Rate | undefined
-  readonly pairBytes: Rate | undefined
-  readonly senderMessages: Rate | undefined
-  readonly senderRecipients: Rate | undefined
-  readonly senderBytes: Rate | undefined
-  readonly recipientMessages: Rate | undefined
-  readonly recipientBytes: Rate | undefined
+  readonly pairMessages: readonly Rate[]
+  readonly pairBytes: readonly Rate[]
+  readonly senderMessages: readonly Rate[]
+  readonly senderRecipients: readonly Rate[]
+  readonly senderBytes: readonly Rate[]
+  readonly recipientMessages: readonly Rate[]
+  readonly recipientBytes: readonly Rate[]
 }
 
 /** A send as the rates see it. `recipients` without the sender's own account. */
@@ -43,7 +44,8 @@ const PAIR_BUCKETS_MAX = 500_000
 
 /** Rate limits in memory; `now` is a monotone clock in milliseconds. */
 export function createRateLimiter(rates: Rates, now = () => performance.now()): RateLimiter {
-  const bucketsOf = (rate: Rate | undefined, max: number) => rate && createBuckets(rate, max)
+  const bucketsOf = (some: readonly Rate[], bucketsMax: number) =>
+    some.map((rate) => createBuckets(rate, bucketsMax))
   const pair = {
     messages: bucketsOf(rates.pairMessages, PAIR_BUCKETS_MAX),
     bytes: bucketsOf(rates.pairBytes, PAIR_BUCKETS_MAX),
@@ -60,19 +62,21 @@ export function createRateLimiter(rates: Rates, now = () => performance.now()): 
 
   /** Calls `visit` with each bucket that a send draws on, and how much. */
   function drawn(load: Load, visit: (buckets: Buckets, key: string, amount: number) => void) {
-    const copies = Math.max(1, load.recipients.length)
-    if (sender.messages) visit(sender.messages, load.sender, 1)
-    if (sender.recipients && load.recipients.length > 0) {
-      visit(sender.recipients, load.sender, load.recipients.length)
+    const draw = (some: readonly Buckets[], key: string, amount: number) => {
+      for (const buckets of some) visit(buckets, key, amount)
     }
-    if (sender.bytes) visit(sender.bytes, load.sender, load.bytes * copies)
+    const count = load.recipients.length
+    draw(sender.messages, load.sender, 1)
+    // A bucket in debt holds back even what takes nothing from it.
+    if (count > 0) draw(sender.recipients, load.sender, count)
+    draw(sender.bytes, load.sender, load.bytes * Math.max(1, count))
     for (const accountId of load.recipients) {
       const key = `${load.sender}>${accountId}`
-      if (pair.messages) visit(pair.messages, key, 1)
-      if (pair.bytes) visit(pair.bytes, key, load.bytes)
+      draw(pair.messages, key, 1)
+      draw(pair.bytes, key, load.bytes)
       if (load.isGroup) continue
-      if (recipient.messages) visit(recipient.messages, accountId, 1)
-      if (recipient.bytes) visit(recipient.bytes, accountId, load.bytes)
+      draw(recipient.messages, accountId, 1)
+      draw(recipient.bytes, accountId, load.bytes)
     }
   }
 
