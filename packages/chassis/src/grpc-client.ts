@@ -32,8 +32,8 @@ export interface GrpcClientOptions {
 
 /**
  * Makes a client. It connects by itself, spreads calls over all addresses of the target, and is
- * connected again within about a second after the other end is back. While it is not, calls fail at
- * once with UNAVAILABLE. Close it with `client.close()`.
+ * connected again within about a second after the other end is back; unary calls wait for that as long
+ * as their deadline lets them. Close it with `client.close()`.
  */
 export function grpcClient<C extends Client>(
   Client: ClientConstructor<C>,
@@ -86,7 +86,9 @@ export function unary<C extends Client, M extends keyof C>(
     const invoke = client[method] as UnaryMethod<CallOf<C[M]>['request'], CallOf<C[M]>['reply']>
     const cancel = () => call.cancel()
     const options = { deadline: Date.now() + deadlineMs }
-    const call = invoke.call(client, request, new Metadata(), options, (error, reply) => {
+    // A server that is being started again is worth waiting for; the deadline bounds it.
+    const metadata = new Metadata({ waitForReady: true })
+    const call = invoke.call(client, request, metadata, options, (error, reply) => {
       signal?.removeEventListener('abort', cancel)
       if (error === null) resolve(reply)
       else if (signal?.aborted) reject(signal.reason as Error)
