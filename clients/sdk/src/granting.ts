@@ -31,46 +31,43 @@ export type Granting = ReturnType<typeof createGranting>
 export function createGranting(options: GrantingOptions) {
   const { book } = options
   let isRunning = false
+  let isPaused = false
   let isStopped = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  async function runAll(): Promise<void> {
-    for (const wish of book.wishes.values()) {
-      if (isStopped) return
-      if (wish.notBeforeMs <= book.now()) await grant(wish, options)
-    }
-  }
-
-  function runLater(): void {
-    if (isStopped || timer || book.wishes.size === 0) return
-    timer = setTimeout(() => {
-      timer = undefined
-      run().catch(() => undefined)
-    }, RETRY_MS)
-  }
-
   /** Goes through the wishes that are due. What fails for want of a connection is tried later. */
-  async function run(): Promise<void> {
-    if (isRunning || isStopped || timer || book.wishes.size === 0) return
+  async function grantAll(): Promise<void> {
     isRunning = true
     try {
-      await runAll()
+      for (const wish of book.wishes.values()) {
+        if (isStopped) return
+        if (wish.notBeforeMs <= book.now()) await grant(wish, options)
+      }
+    } catch {
+      // It is still a wish; whether there is a connection again is for later to see.
+      isPaused = true
     } finally {
       isRunning = false
-      runLater()
+      if (book.wishes.size > 0 && !isStopped) timer ??= setTimeout(resume, RETRY_MS)
     }
+  }
+
+  function resume(): void {
+    clearTimeout(timer)
+    timer = undefined
+    isPaused = false
+    run()
+  }
+
+  function run(): void {
+    if (isRunning || isPaused || isStopped || book.wishes.size === 0) return
+    void grantAll()
   }
 
   return {
-    run(): void {
-      // What failed is still a wish, and `run` has set the time for the next try.
-      run().catch(() => undefined)
-    },
+    run,
     /** There is a connection (again): no need to wait. */
-    connected(): void {
-      clearTimeout(timer)
-      timer = undefined
-    },
+    connected: resume,
     stop(): void {
       isStopped = true
       clearTimeout(timer)
