@@ -13,6 +13,7 @@ import {
   type Tick,
   TicksDelivered,
   type Verdict,
+  type WriteReply,
 } from '@twotick/protocol/services'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -31,14 +32,17 @@ export interface StoreChoice {
   readonly environment?: Readonly<Record<string, string>>
   readonly database?: TestDatabase
   readonly natsUrl?: string
+  /** Whose keys to take: a replica's. */
+  readonly keyFrom?: { readonly keyFile: string }
 }
 
 export async function startStore(choice: StoreChoice = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'twotick-store-'))
   const secretFile = join(folder, 'secret')
-  const keyFile = join(folder, 'keys')
+  const keyFile = choice.keyFrom?.keyFile ?? join(folder, 'keys')
   await writeFile(secretFile, randomBytes(32).toString('hex'))
-  await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')}\n`)
+  if (choice.keyFrom === undefined)
+    await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')}\n`)
   const database = choice.database ?? (await testDatabase())
   const nats = choice.natsUrl === undefined ? await startNats() : undefined
   const natsUrl = choice.natsUrl ?? nats?.url ?? ''
@@ -72,6 +76,7 @@ export async function startStore(choice: StoreChoice = {}) {
   const sql = new pg.Pool({ connectionString: database.url, max: 2 })
   sql.on('error', () => undefined)
 
+  const writes = writing(client, epoch)
   return {
     epoch,
     db: sql,
@@ -80,7 +85,8 @@ export async function startStore(choice: StoreChoice = {}) {
     database,
     heard,
     natsUrl,
-    ...writing(client, epoch),
+    keyFile,
+    ...writes,
     ...asking(client, epoch),
     ...leaving({ client, expiry, epoch }),
     /** Rows of a query, as the superuser. */
@@ -88,6 +94,7 @@ export async function startStore(choice: StoreChoice = {}) {
       return (await sql.query<R>(text, values)).rows
     },
     async close() {
+      writes.endWrites()
       client.close()
       expiry.close()
       await scope.close()
@@ -100,28 +107,28 @@ export async function startStore(choice: StoreChoice = {}) {
   }
 }
 
-/** Appends and acks over one stream for each call; verdicts in the order asked for. */
+/** Appends and acks over one stream; verdicts in the order asked for. */
 function writing(client: EnvelopeStoreClient, epoch: string) {
+  const waiting = new Map<number, (outcome: Verdict['outcome']) => void>()
+  const stream = client.write()
+  stream.on('data', (reply: WriteReply) => {
+    for (const verdict of reply.verdicts) waiting.get(verdict.id)?.(verdict.outcome)
+  })
+  stream.on('error', () => undefined)
   let lastId = 0
   async function write(appends: Omit<Append, 'id'>[], acks: Omit<AckWrite, 'id'>[] = []) {
     const numbered = <T>(item: T) => ({ ...item, id: (lastId += 1) })
     const request = { epoch, appends: appends.map(numbered), acks: acks.map(numbered) }
-    const ids = [...request.appends, ...request.acks].map((item) => item.id)
-    const verdicts = new Map<number, Verdict['outcome']>()
-    const stream = client.write({ deadline: Date.now() + DEADLINE_MS })
-    const ended = new Promise<void>((resolve, reject) => {
-      stream.on('data', (reply) => {
-        for (const verdict of reply.verdicts) verdicts.set(verdict.id, verdict.outcome)
-      })
-      stream.on('end', resolve)
-      stream.on('error', reject)
+    const verdicts = [...request.appends, ...request.acks].map(({ id }) => {
+      const { promise, resolve } = Promise.withResolvers<Verdict['outcome']>()
+      waiting.set(id, resolve)
+      return promise.finally(() => waiting.delete(id))
     })
     stream.write(request)
-    stream.end()
-    await ended
-    return ids.map((id) => verdicts.get(id))
+    return Promise.all(verdicts)
   }
   return {
+    endWrites: () => stream.end(),
     write,
     append: async (append: Omit<Append, 'id'>) => (await write([append]))[0],
     ack: async (device: DeviceAddress, seq: number, rest: Partial<AckWrite> = {}) =>
