@@ -1,9 +1,7 @@
-// Token buckets, many of them by key, in bounded memory.
+// Token buckets, as little state as they need: for each bucket the moment at which it is full again.
 //
-// A bucket starts full and refills steadily. The least recently used are forgotten beyond the bound;
-// a forgotten bucket is a full one, which errs on the side of letting something through.
-
-import { LRUCache } from 'lru-cache'
+// A bucket is full at first and refills steadily. One that is full again needs no state at all: what
+// is forgotten is full, which errs on the side of letting something through.
 
 /** How much at once, and how much a second from then on. */
 export interface Rate {
@@ -11,43 +9,45 @@ export interface Rate {
   readonly perSecond: number
 }
 
-interface Bucket {
-  tokens: number
-  atMs: number
-}
+/** When each of some buckets is full again, in milliseconds; undefined: all are full. */
+export type FullAt = number[] | undefined
 
-/** Buckets of one rate. Times are of one monotone clock, in milliseconds. */
-export interface Buckets {
-  /** 0 if `amount` can be taken from the key's bucket now; else how long to wait. */
-  waitMs(key: string, amount: number, nowMs: number): number
-  /** Takes `amount`; to be called only after `waitMs` said 0. */
-  take(key: string, amount: number, nowMs: number): void
+/** Some buckets of one key, drawn on together. Times are of one monotone clock, in milliseconds. */
+export interface Meter {
+  /** 0 if all amounts can be taken now; else how long to wait. */
+  waitMs(fullAt: FullAt, amounts: readonly number[], nowMs: number): number
+  /** Takes, only after `waitMs` said 0: changes the state that there is, or gives a first one. */
+  take(fullAt: FullAt, amounts: readonly number[], nowMs: number): number[]
 }
 
 /**
- * Buckets of one rate, at most `bucketsMax` remembered. More than a whole burst is allowed once the
- * bucket is full, and leaves it in debt: what is in bounds elsewhere can be sent at some time.
+ * A meter of these rates; `amounts` are in their order. More than a whole burst may be taken from a
+ * full bucket, and leaves it in debt: what is in bounds elsewhere can be sent at some time.
  */
-export function createBuckets(rate: Rate, bucketsMax: number): Buckets {
-  // By size and not by `max`, which would set aside the memory of a full cache at once.
-  const buckets = new LRUCache<string, Bucket>({ maxSize: bucketsMax, sizeCalculation: () => 1 })
-
-  function tokens(bucket: Bucket | undefined, nowMs: number): number {
-    if (bucket === undefined) return rate.burst
-    const refilled = bucket.tokens + ((nowMs - bucket.atMs) / 1000) * rate.perSecond
-    return Math.min(rate.burst, refilled)
-  }
-
+export function createMeter(rates: readonly Rate[]): Meter {
+  const buckets = rates.map(({ burst, perSecond }) => ({ burst, msPerToken: 1000 / perSecond }))
   return {
-    waitMs(key, amount, nowMs) {
-      const missing = Math.min(amount, rate.burst) - tokens(buckets.get(key), nowMs)
-      return missing <= 0 ? 0 : Math.ceil((missing / rate.perSecond) * 1000)
+    waitMs(fullAt, amounts, nowMs) {
+      if (fullAt === undefined) return 0
+      let waitMs = 0
+      let at = 0
+      for (const { burst, msPerToken } of buckets) {
+        const amount = amounts[at] ?? 0
+        const enoughAtMs = (fullAt[at] ?? 0) - Math.max(0, burst - amount) * msPerToken
+        // A bucket in debt does not hold back what takes nothing from it.
+        if (amount > 0 && enoughAtMs - nowMs > waitMs) waitMs = enoughAtMs - nowMs
+        at += 1
+      }
+      return Math.ceil(waitMs)
     },
-    take(key, amount, nowMs) {
-      const bucket = buckets.get(key)
-      const left = tokens(bucket, nowMs) - amount
-      if (bucket === undefined) buckets.set(key, { tokens: left, atMs: nowMs })
-      else Object.assign(bucket, { tokens: left, atMs: nowMs })
+    take(fullAt, amounts, nowMs) {
+      const taken = fullAt ?? buckets.map(() => nowMs)
+      let at = 0
+      for (const { msPerToken } of buckets) {
+        taken[at] = Math.max(nowMs, taken[at] ?? nowMs) + (amounts[at] ?? 0) * msPerToken
+        at += 1
+      }
+      return taken
     },
   }
 }

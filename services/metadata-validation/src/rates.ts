@@ -11,7 +11,8 @@
 // restart forgets. That bounds abuse well enough and costs no round trip.
 
 import { type AccountId } from '@twotick/protocol'
-import { type Buckets, createBuckets, type Rate } from './buckets.ts'
+import { LRUCache } from 'lru-cache'
+import { createMeter, type FullAt, type Rate } from './buckets.ts'
 
 /** The rates of every kind of bucket, which hold all at once; none: no bound. */
 export interface Rates {
@@ -39,61 +40,101 @@ export interface RateLimiter {
   take(load: Load): void
 }
 
-const ACCOUNT_BUCKETS_MAX = 100_000
-const PAIR_BUCKETS_MAX = 500_000
+const ACCOUNTS_MAX = 100_000
+// About 40 MB where all are in use.
+const PAIRS_MAX = 300_000
 
 /** Rate limits in memory; `now` is a monotone clock in milliseconds. */
 export function createRateLimiter(rates: Rates, now = () => performance.now()): RateLimiter {
-  const bucketsOf = (some: readonly Rate[], bucketsMax: number) =>
-    some.map((rate) => createBuckets(rate, bucketsMax))
-  const pair = {
-    messages: bucketsOf(rates.pairMessages, PAIR_BUCKETS_MAX),
-    bytes: bucketsOf(rates.pairBytes, PAIR_BUCKETS_MAX),
-  }
-  const sender = {
-    messages: bucketsOf(rates.senderMessages, ACCOUNT_BUCKETS_MAX),
-    recipients: bucketsOf(rates.senderRecipients, ACCOUNT_BUCKETS_MAX),
-    bytes: bucketsOf(rates.senderBytes, ACCOUNT_BUCKETS_MAX),
-  }
-  const recipient = {
-    messages: bucketsOf(rates.recipientMessages, ACCOUNT_BUCKETS_MAX),
-    bytes: bucketsOf(rates.recipientBytes, ACCOUNT_BUCKETS_MAX),
-  }
+  const sender = meterOf(rates.senderMessages, rates.senderRecipients, rates.senderBytes)
+  const recipient = meterOf(rates.recipientMessages, rates.recipientBytes)
+  const pair = meterOf(rates.pairMessages, rates.pairBytes)
+  const senders = new LRUCache<AccountId, number[]>(byCount(ACCOUNTS_MAX))
+  const recipients = new LRUCache<AccountId, number[]>(byCount(ACCOUNTS_MAX))
+  const pairs = createPairs(PAIRS_MAX)
 
-  /** Calls `visit` with each bucket that a send draws on, and how much. */
-  function drawn(load: Load, visit: (buckets: Buckets, key: string, amount: number) => void) {
-    const draw = (some: readonly Buckets[], key: string, amount: number) => {
-      for (const buckets of some) visit(buckets, key, amount)
-    }
-    const count = load.recipients.length
-    draw(sender.messages, load.sender, 1)
-    // A bucket in debt holds back even what takes nothing from it.
-    if (count > 0) draw(sender.recipients, load.sender, count)
-    draw(sender.bytes, load.sender, load.bytes * Math.max(1, count))
-    for (const accountId of load.recipients) {
-      const key = `${load.sender}>${accountId}`
-      draw(pair.messages, key, 1)
-      draw(pair.bytes, key, load.bytes)
-      if (load.isGroup) continue
-      draw(recipient.messages, accountId, 1)
-      draw(recipient.bytes, accountId, load.bytes)
+  /** What a send draws: from its sender's buckets all, from a recipient's and a pair's its part. */
+  function amountsOf({ recipients: { length }, bytes }: Load) {
+    return {
+      sender: sender.amounts(1, length, bytes * Math.max(1, length)),
+      recipient: recipient.amounts(1, bytes),
+      pair: pair.amounts(1, bytes),
     }
   }
 
   return {
     waitMs(load) {
       const nowMs = now()
-      let waitMs = 0
-      drawn(load, (buckets, key, amount) => {
-        waitMs = Math.max(waitMs, buckets.waitMs(key, amount, nowMs))
-      })
+      const amounts = amountsOf(load)
+      const ofSender = pairs.of(load.sender)
+      let waitMs = sender.waitMs(senders.get(load.sender), amounts.sender, nowMs)
+      for (const accountId of load.recipients) {
+        waitMs = Math.max(waitMs, pair.waitMs(ofSender?.get(accountId), amounts.pair, nowMs))
+        if (load.isGroup) continue
+        const fullAt = recipients.get(accountId)
+        waitMs = Math.max(waitMs, recipient.waitMs(fullAt, amounts.recipient, nowMs))
+      }
       return waitMs
     },
     take(load) {
       const nowMs = now()
-      drawn(load, (buckets, key, amount) => {
-        buckets.take(key, amount, nowMs)
-      })
+      const amounts = amountsOf(load)
+      senders.set(load.sender, sender.take(senders.get(load.sender), amounts.sender, nowMs))
+      pairs.change(load.sender, load.recipients, (fullAt) => pair.take(fullAt, amounts.pair, nowMs))
+      if (load.isGroup) return
+      for (const accountId of load.recipients) {
+        const fullAt = recipient.take(recipients.get(accountId), amounts.recipient, nowMs)
+        recipients.set(accountId, fullAt)
+      }
+    },
+  }
+}
+
+/** A meter of several kinds of rates; `amounts` gives each kind's amount to each of its rates. */
+function meterOf(...kinds: readonly (readonly Rate[])[]) {
+  return {
+    ...createMeter(kinds.flat()),
+    amounts: (...each: readonly number[]) =>
+      kinds.flatMap((rates, at) => rates.map(() => each[at] ?? 0)),
+  }
+}
+
+/** By size and not by `max`, which would set aside the memory of a full cache at once. */
+function byCount(count: number) {
+  return { maxSize: count, sizeCalculation: () => 1 }
+}
+
+/**
+ * The buckets of pairs, by sender, so that a send to a thousand accounts is a thousand look-ups of a
+ * key that is there already. Beyond the bound the senders that were least recently active go.
+ */
+function createPairs(pairsMax: number) {
+  const bySender = new Map<AccountId, Map<AccountId, number[]>>()
+  let count = 0
+
+  function forgetOldest() {
+    for (const [sender, gone] of bySender) {
+      if (count <= pairsMax) return
+      bySender.delete(sender)
+      count -= gone.size
+    }
+  }
+
+  return {
+    of: (sender: AccountId): ReadonlyMap<AccountId, number[]> | undefined => bySender.get(sender),
+    /** Changes a sender's buckets for these recipients; it counts as active. */
+    change(
+      sender: AccountId,
+      recipients: readonly AccountId[],
+      change: (fullAt: FullAt) => number[],
+    ) {
+      const found = bySender.get(sender) ?? new Map<AccountId, number[]>()
+      bySender.delete(sender)
+      bySender.set(sender, found)
+      count -= found.size
+      for (const recipient of recipients) found.set(recipient, change(found.get(recipient)))
+      count += found.size
+      forgetOldest()
     },
   }
 }

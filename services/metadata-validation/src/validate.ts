@@ -10,6 +10,7 @@
 
 import {
   type AccountId,
+  type Address,
   type ConversationId,
   isAccountId,
   isConversationId,
@@ -19,7 +20,8 @@ import {
   type RosterDifference,
 } from '@twotick/protocol'
 import { type SendAccepted, type SendMetadata, type SendVerdict } from '@twotick/protocol/services'
-import { createBuckets } from './buckets.ts'
+import { LRUCache } from 'lru-cache'
+import { createMeter } from './buckets.ts'
 import { type DirectoryCache, type Picture } from './cache.ts'
 import { type BlockQuestion, type KnownAccount, type Wanted } from './picture.ts'
 import { judgeShape, judgeVersion, SPREAD_BYTES_MAX, type VersionPolicy } from './policy.ts'
@@ -39,22 +41,13 @@ export type Validate = (sends: readonly SendMetadata[]) => Promise<SendVerdict[]
 
 /** Validation on a cache of the directory. */
 export function createValidate(cache: DirectoryCache, judges: Judges): Validate {
-  const rereads = createBuckets(REREADS, REREADERS_MAX)
-
-  function mayReread(send: SendMetadata): boolean {
-    const key = send.sender?.accountId ?? ''
-    const nowMs = performance.now()
-    if (rereads.waitMs(key, 1, nowMs) > 0) return false
-    rereads.take(key, 1, nowMs)
-    return true
-  }
-
+  const mayReread = createRereads()
   return async (sends) => {
     const picture = await cache.read(wantedBy(sends))
     const verdicts = sends.map((send) => judge(send, picture, judges))
     if (picture.isFresh) return verdicts
     const doubtful = new Set(
-      sends.filter((send, at) => restsOnDirectory(verdicts[at]) && mayReread(send)),
+      sends.filter((send, at) => restsOnDirectory(verdicts[at]) && mayReread(send.sender)),
     )
     if (doubtful.size === 0) return verdicts
     const fresh = await cache.read(wantedBy([...doubtful]), true)
@@ -65,8 +58,19 @@ export function createValidate(cache: DirectoryCache, judges: Judges): Validate 
   }
 }
 
-const REREADS = { burst: 20, perSecond: 5 }
-const REREADERS_MAX = 10_000
+/** Whether an account's refusals may be checked once more; each yes counts. */
+function createRereads(): (sender: Address | undefined) => boolean {
+  const meter = createMeter([{ burst: 20, perSecond: 5 }])
+  const accounts = new LRUCache<string, number[]>({ max: 10_000 })
+  return (sender) => {
+    const accountId = sender?.accountId ?? ''
+    const nowMs = performance.now()
+    if (meter.waitMs(accounts.get(accountId), [1], nowMs) > 0) return false
+    accounts.set(accountId, meter.take(accounts.get(accountId), [1], nowMs))
+    return true
+  }
+}
+
 const RETRY_AFTER_MAX_MS = 86_400_000
 
 const DIRECTORY_CODES: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
