@@ -609,7 +609,11 @@ export interface Member {
   dormant: boolean;
 }
 
-/** -> Done | NOT_FOUND */
+/**
+ * Any id can be blocked, an account's or nobody's: the answer tells nothing about it, and one may
+ * block in return. -> Done | NOT_FOUND (not the form of an account id) | INVALID_REQUEST (one's own)
+ * | LIMIT_REACHED (1,000 blocks)
+ */
 export interface SetBlock {
   accountId: string;
   blocked: boolean;
@@ -629,7 +633,8 @@ export interface PublishKeyPackages {
 }
 
 /**
- * One key package of each active device of an account; each is handed out once.
+ * One key package of each active device of an account, the asking one aside; each is handed out
+ * once.
  * -> KeyPackages | NOT_FOUND
  */
 export interface TakeKeyPackages {

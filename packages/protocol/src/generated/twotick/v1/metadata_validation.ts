@@ -1484,7 +1484,10 @@ export const MetadataValidationService = {
     responseSerialize: (value: ListPendingReply): Buffer => Buffer.from(ListPendingReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPendingReply => ListPendingReply.decode(value),
   },
-  /** Companions unseen for too long: marks a bounded number of them REMOVING. */
+  /**
+   * Companions unseen for too long: marks a bounded number of them REMOVING. Accounts without any
+   * device seen for as long become dormant by the same call, until one returns.
+   */
   unlinkUnseen: {
     path: "/twotick.v1.MetadataValidation/UnlinkUnseen" as const,
     requestStream: false as const,
@@ -1517,7 +1520,10 @@ export interface MetadataValidationServer extends UntypedServiceImplementation {
   finishPending: handleUnaryCall<FinishPendingRequest, FinishPendingReply>;
   /** Changes that were begun a while ago and are not finished: any replica of expiry finishes them. */
   listPending: handleUnaryCall<ListPendingRequest, ListPendingReply>;
-  /** Companions unseen for too long: marks a bounded number of them REMOVING. */
+  /**
+   * Companions unseen for too long: marks a bounded number of them REMOVING. Accounts without any
+   * device seen for as long become dormant by the same call, until one returns.
+   */
   unlinkUnseen: handleUnaryCall<UnlinkUnseenRequest, ListPendingReply>;
 }
 
@@ -1625,7 +1631,10 @@ export interface MetadataValidationClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPendingReply) => void,
   ): ClientUnaryCall;
-  /** Companions unseen for too long: marks a bounded number of them REMOVING. */
+  /**
+   * Companions unseen for too long: marks a bounded number of them REMOVING. Accounts without any
+   * device seen for as long become dormant by the same call, until one returns.
+   */
   unlinkUnseen(
     request: UnlinkUnseenRequest,
     callback: (error: ServiceError | null, response: ListPendingReply) => void,
