@@ -20,7 +20,7 @@ export const SERVICES = [
 export type ServiceName = (typeof SERVICES)[number]
 
 const ROOT = join(import.meta.dirname, '..')
-const READY_MS = 20_000
+const READY_MS = 60_000
 const STOP_MS = 15_000
 
 /** What the services are given: servers, secret files, and where devices connect. */

@@ -2,7 +2,15 @@
 // Postgres' data stays in .twotick/postgres; NATS and Redis keep nothing.
 
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OpenScope } from '@twotick/chassis'
@@ -67,11 +75,12 @@ async function openDatabase(folder: string, scope: OpenScope, say: Say): Promise
 function dataFolder(folder: string): string {
   const inside = join(folder, 'postgres')
   const user = serverUser()
-  if (existsSync(inside) || user === null || canEnter(folder, user)) return inside
+  if (existsSync(inside)) return realpathSync(inside)
+  if (user === null || canEnter(folder, user)) return inside
   const outside = join(REACHABLE_FOLDER, randomBytes(4).toString('hex'))
   console.log(`Postgres' user cannot reach ${folder}: its data is in ${outside}`)
   mkdirSync(REACHABLE_FOLDER, { recursive: true, mode: 0o711 })
   makeServerFolder(outside, user)
   symlinkSync(outside, inside)
-  return inside
+  return outside
 }

@@ -23,7 +23,7 @@ const STOP_ORDER: ServiceName[][] = [
   ['gateway'],
 ]
 
-const began = performance.now()
+let began = performance.now()
 const scope = openScope('start', { drainMs: STOP_MS })
 stopOnSignals(scope)
 try {
@@ -35,6 +35,7 @@ try {
 
 async function start(port: number, folder: string): Promise<void> {
   ensureServers()
+  began = performance.now()
   scope.defer('folder', claimFolder(folder, port))
   await refuseTakenPort(port)
   console.log(`twotick in ${folder}`)

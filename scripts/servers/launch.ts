@@ -10,7 +10,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeSync }
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Tether, tethered } from './tether.ts'
 
-const READY_MS = 20_000
+const READY_MS = 60_000
 const STOP_MS = 10_000
 const KEPT_LOG_CHARS = 4_000
 
