@@ -5,6 +5,7 @@ import { RefusalCode } from '@twotick/protocol'
 import { connectPostgres } from '@twotick/chassis'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startNats } from '../../../test/servers.ts'
 import { waitFor } from '../../../test/wait.ts'
 import { createDirectoryCache } from '../src/cache.ts'
 import { recipientsOf, sendFrom, startDirectory, type TestDirectory } from './directory.ts'
@@ -15,7 +16,7 @@ let replica: TestDirectory
 beforeAll(async () => {
   // A lifetime beyond the test's, so that what it sees is not the cache's forgetting by time.
   const env = { TWOTICK_CACHE_LIFETIME_MS: '60000' }
-  directory = await startDirectory(env)
+  directory = await startDirectory(env, undefined, await startNats({ own: true }))
   replica = await startDirectory(env, directory)
 })
 

@@ -65,13 +65,20 @@ export function newKeys(): Keys {
   return { privateKey, publicKey: Buffer.from(raw, 'base64url') }
 }
 
-/** Starts the service; with `shared`, as another replica beside a first one. */
-export async function startDirectory(env: Record<string, string> = {}, shared?: Shared) {
+/**
+ * Starts the service; with `shared`, as another replica beside a first one. A test that stops NATS
+ * brings its own.
+ */
+export async function startDirectory(
+  env: Record<string, string> = {},
+  shared?: Shared,
+  ownNats?: TestServer,
+) {
   const folder = await mkdtemp(join(tmpdir(), 'twotick-directory-'))
   const secretFile = shared?.secretFile ?? join(folder, 'secret')
   if (shared === undefined) await writeFile(secretFile, randomBytes(32).toString('hex'))
   const database = shared?.database ?? (await testDatabase())
-  const nats = shared?.nats ?? (await startNats({ own: true }))
+  const nats = shared?.nats ?? ownNats ?? (await startNats())
   const config = readConfig(configSchema, {
     TWOTICK_POSTGRES_URL: database.directoryUrl,
     TWOTICK_NATS_URL: nats.url,
