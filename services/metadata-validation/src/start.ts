@@ -7,6 +7,7 @@ import { pendingVersionMet } from './events.ts'
 import { metadataValidation } from './grpc.ts'
 import { createInvalidation } from './invalidation.ts'
 import { createRateLimiter } from './rates.ts'
+import { createSeen } from './seen.ts'
 import { createReader, createSnapshot, createTransact } from './transaction.ts'
 import { createValidate } from './validate.ts'
 
@@ -26,12 +27,17 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
     enforced: { minimum: clientVersion.minimum, blocked: clientVersion.blocked },
     pending: { minimum: clientVersion.pendingMinimum, blocked: clientVersion.pendingBlocked },
   }
-  const rates = createRateLimiter(config.rate)
+  const judges = {
+    policy,
+    rates: createRateLimiter(config.rate),
+    onPendingVersion: pendingVersionMet,
+    onAccepted: createSeen(db, (error) => log.warn({ error }, 'the day of a device is not noted')),
+  }
   const service = metadataValidation({
     db,
     transact,
     snapshot: createSnapshot(pool),
-    validate: createValidate(cache, { policy, rates, onPendingVersion: pendingVersionMet }),
+    validate: createValidate(cache, judges),
     doorkeeper: { db, transact, policy, onPendingVersion: pendingVersionMet },
     registration:
       config.registration === 'open'

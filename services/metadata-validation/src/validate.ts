@@ -12,6 +12,7 @@ import {
   type AccountId,
   type Address,
   type ConversationId,
+  type DeviceAddress,
   isAccountId,
   isConversationId,
   parseAddress,
@@ -34,6 +35,8 @@ export interface Judges {
   readonly policy: VersionPolicy
   readonly rates: RateLimiter
   readonly onPendingVersion: () => void
+  /** A device has sent something that was accepted: it is there. */
+  readonly onAccepted: (sender: DeviceAddress) => void
 }
 
 /** Judges a batch; the verdicts in the sends' order. Throws only if the directory cannot be read. */
@@ -149,6 +152,7 @@ function judgeSend(send: SendMetadata, picture: Picture, judges: Judges): Outcom
     if (roster !== undefined) return { refusal: refuse(RefusalCode.ROSTER_STALE), roster }
   }
   judges.rates.take(load)
+  judges.onAccepted(address)
   if (version.isPendingRefusal) judges.onPendingVersion()
   return { accepted: { recipientAccountIds: [...load.recipients], lifetimeS: shape.lifetimeS } }
 }

@@ -4,7 +4,14 @@ import { unary } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
 import { PendingKind } from '@twotick/protocol/services'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { newKeys, startDirectory, type TestDevice, type TestDirectory } from './directory.ts'
+import { waitFor } from '../../../test/wait.ts'
+import {
+  newKeys,
+  sendFrom,
+  startDirectory,
+  type TestDevice,
+  type TestDirectory,
+} from './directory.ts'
 
 let directory: TestDirectory
 
@@ -199,6 +206,26 @@ describe('unlink', () => {
 })
 
 describe('devices that are not seen', () => {
+  test('goal: a device that stays connected is seen by what it sends', async () => {
+    const alice = await directory.account()
+    const { accountId } = alice.address
+    const seenDaysAgo = async () => {
+      const [row] = await directory.sql(
+        `select current_date - seen_on as days from directory.device where account_id = $1`,
+        [accountId],
+      )
+      return row?.['days']
+    }
+    await directory.sql(
+      `update directory.device set seen_on = current_date - 29 where account_id = $1`,
+      [accountId],
+    )
+    await directory.validate(sendFrom(alice, alice, { bytes: 999_999 }))
+    expect(await seenDaysAgo()).toBe(29)
+    await directory.validate(sendFrom(alice, alice))
+    await waitFor(async () => (await seenDaysAgo()) === 0)
+  })
+
   test('goal: unseen companions are unlinked, unseen accounts dormant until they return', async () => {
     const alice = await directory.account()
     const bob = await directory.account()

@@ -1,0 +1,64 @@
+// The day on which a device was last seen, for devices that stay connected: a session may last longer
+// than the days after which an unseen companion is unlinked. A handshake notes the day by itself
+// (authenticate.ts); here a send does, once a day for each device.
+//
+// One statement at a time; what is noted meanwhile forms the next. It may fail: the next send of the
+// device notes it again.
+
+import { addressKey, type DeviceAddress } from '@twotick/protocol'
+import { LRUCache } from 'lru-cache'
+import { type Reader } from './transaction.ts'
+
+const DAY_MS = 86_400_000
+const DEVICES_MAX = 100_000
+
+/** Notes that a device is there; returns at once. `onFailed` is told what went wrong. */
+export function createSeen(db: Reader, onFailed: (error: unknown) => void) {
+  // By device, the day that was noted.
+  const noted = new LRUCache<string, number>({ maxSize: DEVICES_MAX, sizeCalculation: () => 1 })
+  const waiting = new Map<string, DeviceAddress>()
+  let isWriting = false
+
+  async function writeAll() {
+    isWriting = true
+    while (waiting.size > 0) {
+      const addresses = [...waiting.values()]
+      waiting.clear()
+      try {
+        await writeSeen(db, addresses)
+      } catch (error) {
+        for (const address of addresses) noted.delete(addressKey(address))
+        onFailed(error)
+      }
+    }
+    isWriting = false
+  }
+
+  return (address: DeviceAddress) => {
+    const key = addressKey(address)
+    const day = Math.floor(Date.now() / DAY_MS)
+    if (noted.get(key) === day || waiting.size >= DEVICES_MAX) return
+    noted.set(key, day)
+    waiting.set(key, address)
+    if (!isWriting) void writeAll()
+  }
+}
+
+/** A row that somebody holds is skipped, so that no lock is waited for while others are held. */
+async function writeSeen(db: Reader, addresses: readonly DeviceAddress[]) {
+  await db.query({
+    name: 'note-all-seen',
+    text: `with seen as materialized (
+        select d.account_id, d.device_id
+        from unnest($1::uuid[], $2::smallint[]) as asked(account_id, device_id)
+        join directory.device d using (account_id, device_id)
+        where d.seen_on < current_date
+        for update of d skip locked)
+      update directory.device d set seen_on = current_date
+      from seen where d.account_id = seen.account_id and d.device_id = seen.device_id`,
+    values: [
+      addresses.map(({ accountId }) => accountId),
+      addresses.map(({ deviceId }) => deviceId),
+    ],
+  })
+}
