@@ -3,7 +3,7 @@
 // are missing or out of date (Node 24 comes with them, as the npm package `node`), and then hands
 // over to scripts/<command>.ts under that Node.
 
-/* global console, process */
+/* global console, process, setInterval */
 
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -92,6 +92,9 @@ function handOver(script) {
   // Ctrl-C reaches the child by itself, as all of the terminal's foreground; we only outlive it.
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // npm has a shell between us and itself, which passes no signal on.
+  const parent = process.ppid
+  setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 1_000).unref()
   child.on('error', (error) => fail(error.message))
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)))
 }
