@@ -134,6 +134,8 @@ export async function startWholeRelay(environment: Environment = {}) {
 
   return {
     database,
+    storeTarget,
+    validationTarget,
     nats,
     redis,
     store,
