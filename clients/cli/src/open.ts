@@ -66,8 +66,8 @@ export async function withProfile<T>(
 
 function notRegistered(profile: string): CommandError {
   return new CommandError(EXIT.profile, `${profile} is not registered.`, [
-    `twotick register <handle>        makes an account`,
-    `twotick --as ${profile} link     makes this a further device of yours`,
+    'To make an account:                     twotick register <handle>',
+    `To make this a further device of yours: twotick --as ${profile} link`,
   ])
 }
 

@@ -44,6 +44,8 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
       await converse(input, talk)
     } finally {
       input.close()
+      // The shell's prompt does not belong behind ours.
+      if (isTerminal) console.log()
     }
   })
 }

@@ -1,0 +1,164 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { type Relay, startRelay } from '../../../test/relay.ts'
+import { createMachine, type Machine } from './cli.ts'
+
+let relay: Relay
+let machine: Machine
+const machines: Machine[] = []
+
+function newMachine(): Machine {
+  const made = createMachine(relay.url)
+  machines.push(made)
+  return made
+}
+
+/** Two people on one machine, under handles that no other test has. */
+async function twoPeople(suffix: string): Promise<[string, string]> {
+  machine = newMachine()
+  const people: [string, string] = [`alice-${suffix}`, `bob-${suffix}`]
+  for (const handle of people) {
+    expect(await machine.run('register', handle)).toMatchObject({ code: 0 })
+  }
+  return people
+}
+
+beforeAll(async () => {
+  relay = await startRelay()
+})
+
+afterEach(() => {
+  for (const made of machines.splice(0)) made.remove()
+})
+
+afterAll(() => relay?.stop())
+
+test('two people register, one sends, the other reads, both ticks show', async () => {
+  // Goal: the conversation that README and --help promise, as it is typed there.
+  const [alice, bob] = await twoPeople('a')
+  const sent = await machine.run('--as', alice, 'send', bob, 'Hello,', 'Bob')
+  expect(sent).toMatchObject({ code: 0, err: '' })
+  expect(sent.out).toMatch(new RegExp(`^✓ .*for ${bob}`))
+
+  const read = await machine.run('--as', bob, 'listen', '--drain', '--json')
+  expect(read.code).toBe(0)
+  expect(JSON.parse(read.out)).toMatchObject({ from: alice, text: 'Hello, Bob', to: bob })
+  expect((await machine.run('--as', bob, 'listen', '--drain')).out).toBe('')
+
+  const { out } = await machine.run('--as', alice, 'status')
+  expect(out).toContain('everything has both ticks')
+})
+
+test('--wait shows the second tick while the other listens, and Ctrl-C ends that cleanly', async () => {
+  // Goal: a message goes to a listener at once, and its exit code is 0.
+  const [alice, bob] = await twoPeople('b')
+  const listening = machine.start('--as', bob, 'listen')
+  await listening.shows('Listening')
+  const sent = await machine.run('--as', alice, 'send', '--wait', bob, 'are you there?')
+  expect(sent).toMatchObject({ code: 0 })
+  expect(sent.out).toMatch(/✓ [^]*✓✓/)
+  await listening.shows('are you there?')
+  listening.child.kill('SIGINT')
+  expect(await listening.ended()).toBe(0)
+})
+
+test('a new device is linked by its code, and gets what is sent from then on', async () => {
+  // Goal: the two halves of `twotick link` meet.
+  const [alice, bob] = await twoPeople('c')
+  const laptop = newMachine()
+  const linking = laptop.start('--as', 'laptop', 'link')
+  await linking.shows('twotick link ')
+  const code = /twotick link (\S+)/.exec(linking.out())?.[1] ?? ''
+  expect(await machine.run('--as', bob, 'link', code, '--name', 'laptop')).toMatchObject({
+    code: 0,
+  })
+  expect(await linking.ended()).toBe(0)
+  expect((await machine.run('--as', bob, 'devices')).out).toMatch(/device 2 \(laptop\)/)
+
+  await machine.run('--as', alice, 'send', bob, 'to both')
+  expect((await laptop.run('listen', '--drain')).out).toContain('to both')
+  expect((await machine.run('--as', bob, 'listen', '--drain')).out).toContain('to both')
+
+  expect(await machine.run('--as', bob, 'unlink', '2')).toMatchObject({ code: 0 })
+  const gone = await laptop.run('listen', '--drain')
+  expect(gone).toMatchObject({ code: 4 })
+  expect(gone.err).toContain('unlinked')
+})
+
+test('a group gets a message, by its short name', async () => {
+  // Goal: create, list, send and add work with what they print.
+  const [alice, bob] = await twoPeople('d')
+  const made = await machine.run('--as', alice, 'group', 'create', bob)
+  const name = /g:[0-9a-f]{8}/.exec(made.out)?.[0] ?? ''
+  expect((await machine.run('--as', bob, 'group', 'list')).out).toContain(name)
+  expect(await machine.run('--as', alice, 'send', name, 'hello all')).toMatchObject({ code: 0 })
+  const read = await machine.run('--as', bob, 'listen', '--drain')
+  expect(read.out).toContain(`${alice} in ${name}  hello all`)
+})
+
+test('who is blocked is told no more than that nobody is there', async () => {
+  // Goal: block, the sender's refusal with its code, unblock.
+  const [alice, bob] = await twoPeople('e')
+  expect(await machine.run('--as', bob, 'block', alice)).toMatchObject({ code: 0 })
+  const refused = await machine.run('--as', alice, 'send', bob, 'hi')
+  expect(refused).toMatchObject({ code: 1, out: '' })
+  expect(await machine.run('--as', bob, 'unblock', alice)).toMatchObject({ code: 0 })
+  expect(await machine.run('--as', alice, 'send', bob, 'hi')).toMatchObject({ code: 0 })
+})
+
+test('chat without a terminal sends its input line by line, and ends with it', async () => {
+  // Goal: a script can talk; what it said has its first tick before it ends.
+  const [alice, bob] = await twoPeople('f')
+  const chat = machine.start('--as', alice, 'chat', bob)
+  chat.child.stdin?.end('one\ntwo\n')
+  expect(await chat.ended()).toBe(0)
+  const read = await machine.run('--as', bob, 'listen', '--drain')
+  expect(read.out).toMatch(/one\n.*two\n/)
+})
+
+test.each([
+  {
+    why: 'no relay',
+    args: ['register', 'x', '--url', 'ws://127.0.0.1:9'],
+    code: 3,
+    says: 'npm start',
+  },
+  { why: 'nobody is registered', args: ['listen'], code: 4, says: 'twotick register <handle>' },
+  {
+    why: 'the profile is not',
+    args: ['--as', 'x', 'listen'],
+    code: 4,
+    says: 'twotick --as x link',
+  },
+  { why: 'a wrong handle', args: ['register', 'Not Good'], code: 2, says: 'a-z 0-9' },
+  {
+    why: 'a wrong url',
+    args: ['listen', '--url', 'http://x'],
+    code: 2,
+    says: 'ws://127.0.0.1:8700',
+  },
+  { why: 'a slip in a code', args: ['link', 'abcd-efgh'], code: 2, says: 'link code' },
+  { why: 'a mistyped command', args: ['sned'], code: 2, says: 'Did you mean send?' },
+  { why: 'nothing to send', args: ['send', 'bob'], code: 2, says: 'missing required argument' },
+])('$why: says what to do', async ({ args, code, says }) => {
+  // Goal: every failure has its exit code, an advice, nothing on standard output and no stack.
+  const failed = await newMachine().run(...args)
+  expect(failed).toMatchObject({ code, out: '' })
+  expect(failed.err).toContain(says)
+  expect(failed.err).not.toMatch(/\n {4}at /)
+})
+
+test('an unknown handle, a taken handle, a profile in use', async () => {
+  // Goal: what the relay or the profile refuses reads as plainly as the rest.
+  const [alice, bob] = await twoPeople('g')
+  expect(await machine.run('--as', alice, 'send', 'nobody-g', 'hi')).toMatchObject({ code: 1 })
+  const taken = await machine.run('--as', 'other', 'register', bob)
+  expect(taken).toMatchObject({ code: 1 })
+  expect(taken.err).toContain('HANDLE_TAKEN')
+  expect((await machine.run('--as', 'other', 'listen')).code).toBe(4)
+
+  const listening = machine.start('--as', bob, 'listen')
+  await listening.shows('Listening')
+  const second = await machine.run('--as', bob, 'send', alice, 'hi')
+  expect(second).toMatchObject({ code: 4 })
+  expect(second.err).toContain('Another twotick')
+})
