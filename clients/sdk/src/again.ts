@@ -11,7 +11,11 @@ import type { Attempt, OutgoingMessage, Reach, Rejection, Wish } from './storage
 
 const ROSTER_TRIES_MAX = 5
 const PASSING_WAIT_MS = 10_000
-const PASSING: readonly RefusalCode[] = [RefusalCode.RATE_LIMITED, RefusalCode.OWN_MAILBOX_FULL]
+const PASSING: readonly RefusalCode[] = [
+  RefusalCode.RATE_LIMITED,
+  RefusalCode.MAILBOX_FULL,
+  RefusalCode.OWN_MAILBOX_FULL,
+]
 
 export type RefusedSend = Omit<Rejection, 'maybeStored'>
 
