@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { generatedDifferences } from './generated.ts'
-import { ensureServers } from './install-servers.ts'
+import { ensureServersOrExit } from './install-servers.ts'
 import { schemaDifferences } from './schema-dump.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -22,7 +22,7 @@ const CHECKS: [name: string, check: Check][] = [
   ['schema.sql', schemaDifferences],
 ]
 
-ensureServers()
+ensureServersOrExit()
 let failed = 0
 for (const [name, check] of CHECKS) {
   const began = performance.now()

@@ -41,6 +41,17 @@ export function ensureServers(): void {
   if (status !== 0 || missingServers().length > 0) throw new Error(byHand)
 }
 
+/** As `ensureServers`; if it cannot, says what to type and ends the process. */
+export function ensureServersOrExit(lastLine?: string): void {
+  try {
+    ensureServers()
+  } catch (error) {
+    console.error((error as Error).message)
+    if (lastLine !== undefined) console.log(lastLine)
+    process.exit(1)
+  }
+}
+
 function missingServers(): Server[] {
   return SERVERS.filter(({ binary, given }) => !process.env[given] && findBinary(binary) === null)
 }

@@ -1,7 +1,7 @@
 // `npm run schema`: writes services/*/schema.sql anew.
 
-import { ensureServers } from './install-servers.ts'
+import { ensureServersOrExit } from './install-servers.ts'
 import { writeSchemas } from './schema-dump.ts'
 
-ensureServers()
+ensureServersOrExit()
 await writeSchemas()

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensureServers } from './install-servers.ts'
+import { ensureServersOrExit } from './install-servers.ts'
 
 interface Report {
   numPassedTests: number
@@ -15,7 +15,7 @@ interface Report {
 
 const ROOT = join(import.meta.dirname, '..')
 
-if (process.env['TWOTICK_TEST_SERVERS'] !== 'containers') ensureServers()
+if (process.env['TWOTICK_TEST_SERVERS'] !== 'containers') ensureServersOrExit('0 passed, 1 failed')
 const folder = mkdtempSync(join(tmpdir(), 'twotick-report-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const reportFile = join(folder, 'report.json')
