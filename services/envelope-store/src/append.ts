@@ -69,6 +69,7 @@ export function judgeAppend(draft: Draft, sending: Sending, rules: AppendRules):
     appendEntry(draft, mailbox, entry)
   }
   writeNotices(draft, plan.notices, rules.seal)
+  draft.tally.accepted += sending.copies.size
   sender.sentNo = sending.no
   sender.sentTag = nextSentTag(sender.sentTag, sending.tag)
   draft.changedSenders.add(addressKey(sending.sender))

@@ -23,10 +23,16 @@ interface Waiting<I, O> {
   readonly settle: (outcome: Promise<O>) => void
 }
 
-/** `run` gets the items of a batch in the order they came and returns their outcomes in that order. */
+export interface BatchWork<I, O> {
+  /** Gets the items of a batch in the order they came and returns their outcomes in that order. */
+  readonly run: (items: readonly I[]) => Promise<readonly O[]>
+  /** Whether one item may have failed the batch: then each is run by itself. */
+  readonly isOfOneItem: (error: unknown) => boolean
+}
+
 export function createBatches<I, O>(
   limits: BatchLimits,
-  run: (items: readonly I[]) => Promise<readonly O[]>,
+  { run, isOfOneItem }: BatchWork<I, O>,
 ): Batches<I, O> {
   let queue: Waiting<I, O>[] = []
   let queueBytes = 0
@@ -50,15 +56,22 @@ export function createBatches<I, O>(
     // Lets what arrives in the same turn of the event loop be one batch.
     await null
     while (queue.length > 0) {
-      const batch = take()
-      try {
-        const outcomes = await run(batch.map((waiting) => waiting.item))
-        batch.forEach(({ settle }, index) => settle(Promise.resolve(outcomes[index] as O)))
-      } catch (error) {
+      await finish(take())
+    }
+    working = undefined
+  }
+
+  async function finish(batch: readonly Waiting<I, O>[]): Promise<void> {
+    try {
+      const outcomes = await run(batch.map((waiting) => waiting.item))
+      batch.forEach(({ settle }, index) => settle(Promise.resolve(outcomes[index] as O)))
+    } catch (error) {
+      if (batch.length > 1 && isOfOneItem(error)) {
+        for (const waiting of batch) await finish([waiting])
+      } else {
         for (const { settle } of batch) settle(Promise.reject(error as Error))
       }
     }
-    working = undefined
   }
 
   return {

@@ -29,9 +29,12 @@ export async function deleteMailbox(
   accountId: AccountId,
   requestEpoch: string,
 ): Promise<ChangeReply> {
-  const found = await withQueries(deps.db, (queries) =>
-    queries.rows<SealedRow>({ text: findSql, values: [accountId, STEP_ENTRIES] }),
+  const found = await withQueries(deps.db, async (queries) =>
+    queries.epoch === requestEpoch
+      ? queries.rows<SealedRow>({ text: findSql, values: [accountId, STEP_ENTRIES] })
+      : queries.epoch,
   )
+  if (typeof found === 'string') return { epoch: found, done: false, refusal: EPOCH_CHANGED }
   const messages = openSealed(deps.sealer, found)
   const accountIds = new Set([accountId]).union(messages.senderAccountIds)
   const { epoch, done, draft } = await transact(deps.db, async (tx) => {

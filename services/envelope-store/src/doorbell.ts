@@ -10,6 +10,7 @@ import {
   TicksDelivered,
 } from '@twotick/protocol/services'
 import type { Draft, NewEntry, OwedTick } from './draft.ts'
+import { onCommitted } from './events.ts'
 import { toStoredEntry } from './stored-entry.ts'
 
 // NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
@@ -28,6 +29,7 @@ export type Ring = (epoch: string, draft: Draft) => void
 
 export function createDoorbell(bus: Publisher): Ring {
   return (epoch, draft) => {
+    onCommitted(draft)
     for (const mailboxes of inMessages(appendedOf(draft.appended), (ring) => ring.bytes)) {
       const message = { epoch, mailboxes: mailboxes.map((ring) => ring.mailbox) }
       bus.publish('mailbox.appended', Appended.encode(message).finish())

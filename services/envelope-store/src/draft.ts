@@ -51,6 +51,8 @@ export interface Draft {
   readonly ticks: OwedTick[]
   readonly changedMailboxes: Set<AccountId>
   readonly changedSenders: Set<string>
+  /** For the books: pairs of message and recipient account. */
+  readonly tally: { accepted: number; noticed: number }
   /** Mailboxes that lost entries above their cursors: floor_seq is to be found anew. */
   readonly emptied: Set<AccountId>
 }
@@ -64,6 +66,7 @@ export function createDraft(picture: Picture): Draft {
     ticks: [],
     changedMailboxes: new Set(),
     changedSenders: new Set(),
+    tally: { accepted: 0, noticed: 0 },
     emptied: new Set(),
   }
 }

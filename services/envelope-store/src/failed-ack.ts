@@ -27,13 +27,13 @@ export async function writeFailedAck(
   const { accountId } = ack.device
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     const named = [...ack.failed].filter((seq) => seq <= ack.seq)
-    const messages = await withQueries(deps.db, (queries) =>
-      openRows(
-        queries,
-        deps.sealer,
-        named.map((seq) => ({ accountId, seq })),
-      ),
+    const rows = named.map((seq) => ({ accountId, seq }))
+    const messages = await withQueries(deps.db, async (queries) =>
+      queries.epoch === requestEpoch ? openRows(queries, deps.sealer, rows) : queries.epoch,
     )
+    if (typeof messages === 'string') {
+      return { epoch: messages, outcome: { $case: 'refusal', value: EPOCH_CHANGED } }
+    }
     const written = await tryToWrite(deps, ack, messages, requestEpoch)
     if (written !== undefined) return written
   }

@@ -49,6 +49,7 @@ export function writeNotices(draft: Draft, notices: Notices, seal: Seal): number
   let written = 0
   for (const notice of notices.values()) {
     const { sender, no, tag } = notice.message
+    if (notice.closing) draft.tally.noticed += notice.recipients.size
     const mailbox = draft.picture.mailboxes.get(sender.accountId)
     if (mailbox === undefined || slotsOf(mailbox) === 0) continue
     const content = noticeContent(notice, no, draft.picture.nowMs)

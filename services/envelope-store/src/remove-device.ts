@@ -26,7 +26,10 @@ export async function removeDevice(
   device: DeviceAddress,
   requestEpoch: string,
 ): Promise<ChangeReply> {
-  const found = await withQueries(deps.db, (queries) => find(queries, device))
+  const found = await withQueries(deps.db, async (queries) =>
+    queries.epoch === requestEpoch ? find(queries, device) : queries.epoch,
+  )
+  if (typeof found === 'string') return { epoch: found, done: false, refusal: EPOCH_CHANGED }
   const messages = openSealed(
     deps.sealer,
     found.filter((row): row is SealedRow => row.sealed !== null),
@@ -38,8 +41,11 @@ export async function removeDevice(
     const mailbox = picture.mailboxes.get(device.accountId)
     const slot = mailbox === undefined ? -1 : slotOf(mailbox, device.deviceId)
     if (mailbox === undefined || slot === -1) {
-      await tx.rows({ text: tombstoneSql, values: [device.accountId, device.deviceId] })
-      return { epoch: tx.epoch, drafts: [], done: true }
+      const values = [device.accountId, device.deviceId]
+      await tx.rows({ text: tombstoneSql, values })
+      // A CreateMailbox that was under way has been waited for: then there is a cursor after all.
+      const appeared = await tx.rows({ text: cursorSql, values })
+      return { epoch: tx.epoch, drafts: [], done: appeared.length === 0 }
     }
     const rows = found.map(({ seq }) => ({ accountId: device.accountId, seq }))
     await readSeqs(tx, picture, rows)
@@ -69,6 +75,10 @@ const findSql = `
 const tombstoneSql = `
   insert into mailbox.sender (account_id, device_id, session) values ($1::uuid, $2::smallint, 1)
   on conflict do nothing`
+
+const cursorSql = `
+  select account_id from mailbox.mailbox
+   where account_id = $1::uuid and $2::smallint in (d1, d2, d3, d4, d5)`
 
 /** Looks without locks for entries that hold the slot, or that only this device keeps. */
 async function find(queries: Queries, device: DeviceAddress) {

@@ -8,6 +8,7 @@ import { createBatches } from './batch.ts'
 import type { Config } from './config.ts'
 import { deleteMailbox } from './delete-mailbox.ts'
 import { addDevice, createMailbox } from './devices.ts'
+import { onUnknown } from './events.ts'
 import { expire } from './expire.ts'
 import { writeFailedAck } from './failed-ack.ts'
 import { fetchEntries } from './fetch.ts'
@@ -36,11 +37,15 @@ export function createStore(resources: StoreResources, config: Config) {
   const queue = { queueItemsMax: config.queue.itemsMax, queueBytesMax: config.queue.bytesMax }
   const batches = createBatches<Write, Written | undefined>(
     { ...config.batch, ...queue },
-    (batch) => writeBatch({ ...resources, rules }, batch),
+    { run: (batch) => writeBatch({ ...resources, rules }, batch), isOfOneItem: isBug },
   )
   const failedAcks = createBatches<AckItem, Written>(
     { itemsMax: 1, bytesMax: config.batch.bytesMax, ...queue },
-    (items) => Promise.all(items.map(({ ack, epoch }) => writeFailedAck(resources, ack, epoch))),
+    {
+      run: (items) =>
+        Promise.all(items.map(({ ack, epoch }) => writeFailedAck(resources, ack, epoch))),
+      isOfOneItem: isBug,
+    },
   )
 
   /** What cannot be known has the caller's epoch: it is about the caller's own request. */
@@ -48,8 +53,8 @@ export function createStore(resources: StoreResources, config: Config) {
     try {
       return (await submit()) ?? { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
     } catch (error) {
-      const isFailure = postgresFailure(error) !== undefined
-      log[isFailure ? 'warn' : 'error']({ error }, 'a write has an unknown outcome')
+      log[isBug(error) ? 'error' : 'warn']({ error }, 'a write has an unknown outcome')
+      onUnknown()
       return { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
     }
   }
@@ -88,6 +93,11 @@ export function createStore(resources: StoreResources, config: Config) {
       await failedAcks.idle()
     },
   }
+}
+
+/** An entry that cannot be opened, say: it must not keep others from being written. */
+function isBug(error: unknown): boolean {
+  return postgresFailure(error) === undefined
 }
 
 function bytesOf(sending: Sending): number {

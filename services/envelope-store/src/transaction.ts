@@ -53,9 +53,11 @@ async function queriesOn(client: PoolClient): Promise<Queries> {
   }
 }
 
-// On plain Postgres, nested loops over the arrays' order take the locks in that order, and a generic
+// What is read after the locks must be what they protect, not an older snapshot. On plain Postgres,
+// nested loops over the arrays' order take the locks in that order, and a generic
 // plan spares planning each statement anew.
 const SETTINGS_SQL = `
+  set default_transaction_isolation = 'read committed';
   set plan_cache_mode = force_generic_plan;
   set enable_hashjoin = off;
   set enable_mergejoin = off;

@@ -6,6 +6,7 @@
 import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protocol'
 import { type Ack, failsEntries, judgeAck } from './ack.ts'
 import { judgeAppend, type AppendRules, type Sending } from './append.ts'
+import { onBatch } from './events.ts'
 import { createDraft, type Picture } from './draft.ts'
 import { lock, readRanges, type SeqRange } from './locks.ts'
 import { cursorOf } from './mailbox.ts'
@@ -58,6 +59,7 @@ export async function writeBatch(
     return { epoch: tx.epoch, draft, outcomes }
   })
   resources.ring(epoch, draft)
+  onBatch(batch.length, outcomes.values())
   return batch.map((write) => {
     const outcome = outcomes.get(write)
     return outcome && { epoch, outcome }
