@@ -2,7 +2,8 @@
 // Arguments go to vitest: `npm test -- packages/protocol`, `npm test -- -t "second tick"`.
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureServersOrExit } from './install-servers.ts'
@@ -16,14 +17,17 @@ interface Report {
 const ROOT = join(import.meta.dirname, '..')
 
 if (process.env['TWOTICK_TEST_SERVERS'] !== 'containers') ensureServersOrExit('0 passed, 1 failed')
-const folder = mkdtempSync(join(tmpdir(), 'twotick-report-'))
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+// The run's temp folder, also for the tests: gone with the run, even if vitest is killed.
+const folder = mkdtempSync(join(tmpdir(), 'twotick-test-'))
+chmodSync(folder, 0o711) // Postgres' user goes through it
 const reportFile = join(folder, 'report.json')
 
 const code = await runVitest()
 const { passed, failed } = count()
 // What no test accounts for (an unhandled error, a set-up that failed) is a failure too.
 const failures = code !== 0 && failed === 0 ? 1 : failed
+// Servers that are ending just now may still write, hence the retries.
+await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
 console.log(`${passed} passed, ${failures} failed`)
 process.exit(failures === 0 ? 0 : 1)
 
@@ -33,6 +37,7 @@ function runVitest(): Promise<number> {
   const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {
     cwd: ROOT,
     stdio: 'inherit',
+    env: { ...process.env, TMPDIR: folder },
   })
   // Ctrl-C reaches vitest too, which then stops the servers; we wait for it.
   process.on('SIGINT', () => undefined)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { requireBinary } from './binaries.ts'
 import { launch, type ServerProcess } from './launch.ts'
+import { tethered } from './tether.ts'
 import { makeServerFolder, serverUser, type User } from './unprivileged.ts'
 
 const run = promisify(execFile)
@@ -71,9 +72,9 @@ async function initialize(dataFolder: string, { fsync }: PostgresOptions, user: 
   const sync = fsync ? [] : ['--no-sync']
   const auth = ['--username=postgres', '--auth=trust']
   const text = ['--encoding=UTF8', '--locale=C']
-  await run(requireBinary('initdb'), ['-D', dataFolder, ...auth, ...text, ...sync], {
+  const args = ['-D', dataFolder, ...auth, ...text, ...sync]
+  await run(...tethered(requireBinary('initdb'), args, { orphanSignal: 'KILL', user }), {
     cwd: '/',
     env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
-    ...(user ?? {}),
   })
 }
