@@ -12,6 +12,7 @@ import { forDevice, toStoredEntry } from './stored-entry.ts'
 import { type Database, withQueries } from './transaction.ts'
 
 const ENTRIES_MAX = 1_000
+const BYTES_MAX = 4 * 1_048_576
 
 // One row more than asked for says whether there is more. Lengths are summed before anything that is
 // out of line is read.
@@ -61,7 +62,7 @@ export async function fetchEntries(
       device.deviceId,
       request.afterSeq,
       entriesMax,
-      request.bytesMax,
+      Math.min(request.bytesMax, BYTES_MAX),
     ]
     const statement = { name: 'fetch', text: fetchSql, values }
     return { epoch: queries.epoch, rows: await queries.rows<FetchedRow>(statement) }
