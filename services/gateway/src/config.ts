@@ -24,7 +24,7 @@ export const configSchema = z.object({
 
   connectionsMax: whole('connections of one replica', { default: 50_000 }),
   connectionsPerAddressMax: whole('connections from one network address', { default: 2_000 }),
-  handshakeMs: whole('to answer a challenge', { default: 10_000 }),
+  handshakeMs: whole('for a connection to come to a session', { default: 10_000 }),
   silenceMs: whole('of silence, after which a connection ends', { default: 35_000 }),
 
   windowEntriesMax: whole('entries pushed to a device and not yet acked', { default: 256 }),

@@ -2,7 +2,7 @@
 // unlinked), that is done at once, before the answer is handed on; what fails half-way is finished
 // by the expiry service.
 
-import { unary } from '@twotick/chassis'
+import { unary, type UnaryOptions } from '@twotick/chassis'
 import { finishPending } from '@twotick/linking'
 import {
   type Address,
@@ -21,9 +21,10 @@ import {
   type RegisterAccountRequest,
 } from '@twotick/protocol/services'
 import type { Epochs } from './epoch.ts'
+import type { GatewayEvents } from './events.ts'
 
-const CALL_MS = 1_900
-const RETRY_AFTER_MS = 1_000
+/** What was asked is under way; asking again later finds it done. */
+const BEGUN: Refusal = { code: RefusalCode.UNAVAILABLE, detail: 'begun', retryAfterMs: 1_000 }
 
 export type Registered = { readonly address: Address } | Refusal
 
@@ -37,60 +38,79 @@ export interface DirectoryParts {
   readonly validation: MetadataValidationClient
   readonly store: EnvelopeStoreClient
   readonly epochs: Epochs
+  readonly events: GatewayEvents
+  /** Of one answer, with all that it takes. */
+  readonly answerMs: number
   /** Told which devices have lost their cursor just now; `deviceId` 0: all of the account. */
   readonly onUnlinked: (device: Address) => void
 }
 
-/** Its functions reject when a service does not answer. */
+/** Its functions reject when the directory does not answer. */
 export function createDirectory(parts: DirectoryParts): Directory {
   const { validation } = parts
   return {
     async ask(asker, request) {
       const { requestId } = request
-      const reply = await unary(validation, 'ask', { asker, request }, { deadlineMs: CALL_MS })
-      const refusal = reply.refusal ?? (await finished(parts, reply.pending))
+      const { reply, refusal } = await settled(parts, (options) =>
+        unary(validation, 'ask', { asker, request }, options),
+      )
       if (refusal !== undefined) return { requestId, body: { $case: 'refusal', value: refusal } }
       if (reply.response === undefined) throw new Error('an answer without a response')
       return { ...reply.response, requestId }
     },
-    register: async (request) =>
-      registered(
-        parts,
-        await unary(validation, 'registerAccount', request, { deadlineMs: CALL_MS }),
-      ),
-    claim: async (request) =>
-      registered(parts, await unary(validation, 'claimDevice', request, { deadlineMs: CALL_MS })),
+    register: (request) =>
+      registered(parts, (options) => unary(validation, 'registerAccount', request, options)),
+    claim: (request) =>
+      registered(parts, (options) => unary(validation, 'claimDevice', request, options)),
   }
 }
 
-async function registered(parts: DirectoryParts, reply: DirectoryReply): Promise<Registered> {
-  const refusal = reply.refusal ?? (await finished(parts, reply.pending))
+type Call = (options: UnaryOptions & { signal: AbortSignal }) => Promise<DirectoryReply>
+
+async function registered(parts: DirectoryParts, call: Call): Promise<Registered> {
+  const { reply, refusal } = await settled(parts, call)
   if (refusal !== undefined) return refusal
   if (reply.address === undefined) throw new Error('an answer without an address')
   return { address: reply.address }
 }
 
-/** Takes the step at the store, if there is one; undefined when it is done. */
-async function finished(
-  parts: DirectoryParts,
-  pending: Pending | undefined,
-): Promise<Refusal | undefined> {
-  if (pending === undefined) return undefined
-  const { validation, store, epochs } = parts
-  const signal = AbortSignal.timeout(CALL_MS)
-  const clients = { store, directory: validation }
-  const epoch = epochs.current() || (await readEpoch(parts))
-  let outcome = await finishPending(clients, pending, epoch, signal)
-  if (outcome.at === 'refused' && outcome.refusal.code === RefusalCode.EPOCH_CHANGED) {
-    outcome = await finishPending(clients, pending, await readEpoch(parts), signal)
+/** Asks the directory, and takes the step at the store if there is one, within one deadline. */
+async function settled(parts: DirectoryParts, call: Call) {
+  const { answerMs, onUnlinked } = parts
+  const options = { deadlineMs: answerMs, signal: AbortSignal.timeout(answerMs) }
+  const reply = await call(options)
+  if (reply.refusal !== undefined || reply.pending === undefined) {
+    return { reply, refusal: reply.refusal }
   }
-  for (const device of unlinkedBy(pending)) parts.onUnlinked(device)
-  if (outcome.at === 'finished') return undefined
-  return { code: RefusalCode.UNAVAILABLE, detail: 'begun', retryAfterMs: RETRY_AFTER_MS }
+  const isFinished = await finish(parts, reply.pending, options.signal)
+  for (const device of unlinkedBy(reply.pending)) onUnlinked(device)
+  return { reply, refusal: isFinished ? undefined : BEGUN }
 }
 
-async function readEpoch({ store, epochs }: DirectoryParts): Promise<string> {
-  const { epoch } = await unary(store, 'getEpoch', {}, { deadlineMs: CALL_MS })
+/** Tries the step at the store; what is left of it expiry takes up. */
+async function finish(
+  parts: DirectoryParts,
+  pending: Pending,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { validation, store, epochs, events } = parts
+  const clients = { store, directory: validation }
+  try {
+    const epoch = epochs.current() || (await readEpoch(parts, signal))
+    let outcome = await finishPending(clients, pending, epoch, signal)
+    if (outcome.at === 'refused' && outcome.refusal.code === RefusalCode.EPOCH_CHANGED) {
+      outcome = await finishPending(clients, pending, await readEpoch(parts, signal), signal)
+    }
+    return outcome.at === 'finished'
+  } catch (error) {
+    events.failed('a step of the directory could not be finished', error)
+    return false
+  }
+}
+
+async function readEpoch(parts: DirectoryParts, signal: AbortSignal): Promise<string> {
+  const { store, epochs, answerMs } = parts
+  const { epoch } = await unary(store, 'getEpoch', {}, { deadlineMs: answerMs, signal })
   epochs.meet(epoch)
   return epoch
 }

@@ -20,7 +20,6 @@ import { jittered } from './goodbye.ts'
 import type { DeviceSocket, UpFrame } from './socket.ts'
 
 const NONCE_BYTES = 32
-const CALL_MS = 1_900
 const RETRY_AFTER_MS = 1_000
 const NAME_BYTES_MAX = 64
 const VERSION_BYTES_MAX = 32
@@ -47,7 +46,10 @@ export interface HandshakeParts {
 }
 
 export interface HandshakeOptions {
+  /** From the connection to the last frame that leads to a session. */
   readonly handshakeMs: number
+  /** Of the calls to other services that a Hello takes. */
+  readonly answerMs: number
   /** The names that this gateway serves. */
   readonly isServed: (audience: string) => boolean
   readonly isDraining: () => boolean
@@ -59,14 +61,16 @@ export async function shakeHands(
   parts: HandshakeParts,
   options: HandshakeOptions,
 ): Promise<Opened | undefined> {
+  const until = performance.now() + options.handshakeMs
   while (!socket.isClosed()) {
     const nonce = randomBytes(NONCE_BYTES)
     socket.send({ $case: 'challenge', value: { nonce } })
-    const frame = await nextFrame(socket, options.handshakeMs)
+    const frame = await nextFrame(socket, until - performance.now())
     if (frame === undefined) return undefined
     const refused = refusedAtOnce(frame, options)
     if (refused === undefined && frame.$case === 'hello') {
-      return opened(socket, parts, { hello: frame.value, nonce })
+      const { answerMs } = options
+      return opened(socket, parts, { hello: frame.value, nonce, answerMs })
     }
     const registered = refused ?? (await registeredBy(frame, nonce, parts))
     if (registered === undefined) return void malformed(socket)
@@ -80,14 +84,13 @@ export async function shakeHands(
 }
 
 /** The next frame; another one before the last was dealt with is out of phase. */
-function nextFrame(socket: DeviceSocket, handshakeMs: number): Promise<UpFrame | undefined> {
+function nextFrame(socket: DeviceSocket, leftMs: number): Promise<UpFrame | undefined> {
   return new Promise((resolve) => {
     const late = setTimeout(() => {
-      const detail = `no answer to the challenge within ${handshakeMs} ms`
-      const goodbye = { code: RefusalCode.SILENT, detail, retryAfterMs: 0 }
+      const goodbye = { code: RefusalCode.SILENT, detail: 'no session in time', retryAfterMs: 0 }
       socket.close({ $case: 'goodbye', value: goodbye })
       settle(undefined)
-    }, handshakeMs)
+    }, leftMs)
     const settle = (frame: UpFrame | undefined) => {
       clearTimeout(late)
       socket.onFrame(() => malformed(socket))
@@ -122,17 +125,25 @@ function refusal(code: RefusalCode, detail: string, retryAfterMs = 0): Refusal {
   return { code, detail, retryAfterMs }
 }
 
+interface Attempt {
+  readonly hello: Hello
+  readonly nonce: Uint8Array
+  readonly answerMs: number
+}
+
 async function opened(
   socket: DeviceSocket,
   parts: HandshakeParts,
-  { hello, nonce }: { hello: Hello; nonce: Uint8Array },
+  { hello, nonce, answerMs }: Attempt,
 ): Promise<Opened | undefined> {
   const device = parseAddress(hello.address)
   if (device === undefined || !isWholeHello(hello)) return void malformed(socket)
-  const outcome = await openFor(device, parts, { hello, nonce }).catch((error: unknown) => {
-    parts.events.failed('a session could not be opened', error)
-    return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
-  })
+  const outcome = await openFor(device, parts, { hello, nonce, answerMs }).catch(
+    (error: unknown) => {
+      parts.events.failed('a session could not be opened', error)
+      return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
+    },
+  )
   if (!('code' in outcome)) return outcome
   parts.events.refused(outcome.code)
   return void socket.close({ $case: 'refused', value: outcome })
@@ -149,13 +160,15 @@ function isWholeHello({ clientName, clientVersion, features }: Hello): boolean {
 async function openFor(
   device: DeviceAddress,
   { validation, store, epochs }: HandshakeParts,
-  { hello, nonce }: { hello: Hello; nonce: Uint8Array },
+  { hello, nonce, answerMs }: Attempt,
 ): Promise<Opened | Refusal> {
+  // Both calls together: the device waits for the second one.
+  const options = { deadlineMs: answerMs, signal: AbortSignal.timeout(answerMs) }
   const { audience, signature, clientName, clientVersion } = hello
   const claimed = { address: device, nonce, audience, signature, clientName, clientVersion }
-  const authenticated = await unary(validation, 'authenticate', claimed, { deadlineMs: CALL_MS })
+  const authenticated = await unary(validation, 'authenticate', claimed, options)
   if (authenticated.outcome?.$case === 'refusal') return authenticated.outcome.value
-  const reply = await unary(store, 'openSession', { epoch: '', device }, { deadlineMs: CALL_MS })
+  const reply = await unary(store, 'openSession', { epoch: '', device }, options)
   epochs.meet(reply.epoch)
   // Listed by the directory, and without a cursor: its unlinking is half done.
   if (reply.outcome?.$case === 'refusal') return refusal(RefusalCode.UNAUTHENTICATED, '')

@@ -21,6 +21,9 @@ export const SUBPROTOCOL = 'twotick.v1'
 
 const UPGRADE_MS = 10_000
 
+/** Connections beyond the bound that are still told so. */
+const CONNECTIONS_SPARE = 256
+
 /** For devices to answer the closing handshake. */
 const CLOSE_MS = 1_000
 
@@ -49,7 +52,13 @@ export async function openListener(
   const perAddress = createCounts()
   const atTurnEnd = createTurn()
   const webSockets = webSocketServer()
-  const http = createServer({ headersTimeout: UPGRADE_MS, requestTimeout: UPGRADE_MS })
+  const http = createServer({
+    headersTimeout: UPGRADE_MS,
+    requestTimeout: UPGRADE_MS,
+    connectionsCheckingInterval: UPGRADE_MS / 2,
+  })
+  // Also of those that never upgrade.
+  http.maxConnections = options.connectionsMax + CONNECTIONS_SPARE
 
   function connected(ws: WebSocket, raw: Duplex, address: string) {
     const socket = deviceSocket(ws, raw, { address, atTurnEnd })

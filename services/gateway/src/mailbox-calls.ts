@@ -8,9 +8,6 @@ import { seenBy } from './seen.ts'
 import type { Action, SessionEvent } from './session.ts'
 import type { Writes } from './writes.ts'
 
-/** Of one call to the store. */
-const CALL_MS = 1_900
-
 export interface MailboxParts {
   readonly store: EnvelopeStoreClient
   readonly writes: Writes
@@ -20,6 +17,7 @@ export interface MailboxParts {
 export interface Asking {
   readonly device: DeviceAddress
   readonly epoch: string
+  readonly answerMs: number
   /** Aborts with the session. */
   readonly signal: AbortSignal
 }
@@ -35,8 +33,8 @@ export interface MailboxCalls {
 
 export function createMailboxCalls(parts: MailboxParts, asking: Asking): MailboxCalls {
   const { store, writes, epochs } = parts
-  const { device, epoch, signal } = asking
-  const options = { deadlineMs: CALL_MS, signal }
+  const { device, epoch, answerMs, signal } = asking
+  const options = { deadlineMs: answerMs, signal }
   return {
     async fetch({ afterSeq, entriesMax, bytesMax }) {
       const request = { epoch, device, afterSeq, entriesMax, bytesMax }

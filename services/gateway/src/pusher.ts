@@ -2,7 +2,7 @@
 // into frames, calls and timers.
 
 import { backoffMs } from '@twotick/chassis'
-import type { Ack, Entry, Refusal, StatusQuery } from '@twotick/protocol'
+import type { Ack, Entry, Refusal, Status, StatusQuery } from '@twotick/protocol'
 import type { StoredEntry } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
 import type { Opened } from './handshake.ts'
@@ -24,6 +24,7 @@ export interface PusherParts extends MailboxParts {
 export interface PusherOptions {
   readonly opened: Opened
   readonly limits: WindowLimits
+  readonly answerMs: number
   /** Ends the session. */
   readonly end: (refusal: Refusal) => void
 }
@@ -33,7 +34,10 @@ export interface Pusher {
   start(): void
   rung(headSeq: number, entries: readonly StoredEntry[]): void
   ack(ack: Ack): void
-  /** Answers when all that the answer relies on was pushed. Rejects if the store does not answer. */
+  /**
+   * Resolves once it is answered, which is when all that the answer relies on was pushed, or the
+   * session is over. Rejects if the store does not answer.
+   */
   query(query: StatusQuery): Promise<void>
   close(): void
 }
@@ -41,14 +45,15 @@ export interface Pusher {
 export function createPusher(
   socket: Pick<DeviceSocket, 'send'>,
   parts: PusherParts,
-  { opened, limits, end }: PusherOptions,
+  { opened, limits, answerMs, end }: PusherOptions,
 ): Pusher {
   const { device, epoch } = opened
   const { events } = parts
   const closing = new AbortController()
   const { signal } = closing
-  const calls = createMailboxCalls(parts, { device, epoch, signal })
+  const calls = createMailboxCalls(parts, { device, epoch, answerMs, signal })
   const retries = createRetries()
+  const said = createSaid()
   let [session, firstActions] = openSession(opened, limits)
 
   function feed(event: Answered) {
@@ -67,6 +72,14 @@ export function createPusher(
     if (action.do === 'ack-later') return retries.later('ack', () => feed({ on: 'ack-due' }))
     if (action.do === 'deliver') events.pushed(action.entries.length)
     for (const frame of framesOf(action)) socket.send(frame)
+    if (action.do === 'status') said.now(action.status)
+  }
+
+  async function query(query: StatusQuery) {
+    const found = await calls.status(query)
+    const isSaid = found.on === 'status' ? said.later(found.status) : undefined
+    feed(found)
+    if (!signal.aborted) await isSaid
   }
 
   async function fetch(action: Action & { do: 'fetch' }) {
@@ -88,10 +101,27 @@ export function createPusher(
       feed({ on: 'rung', headSeq, entries: seen })
     },
     ack: ({ seq, failed }) => feed({ on: 'ack', seq, failed }),
-    query: async (query) => feed(await calls.status(query)),
+    query,
     close() {
       closing.abort()
       retries.close()
+      said.close()
+    },
+  }
+}
+
+/** Tells when a status is said: it may be held for long, and a device may have few of them. */
+function createSaid() {
+  const waiting = new Map<Status, () => void>()
+  function now(status: Status) {
+    waiting.get(status)?.()
+    waiting.delete(status)
+  }
+  return {
+    later: (status: Status) => new Promise<void>((resolve) => waiting.set(status, resolve)),
+    now,
+    close() {
+      for (const status of [...waiting.keys()]) now(status)
     },
   }
 }

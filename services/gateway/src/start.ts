@@ -2,7 +2,6 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Scope } from '@twotick/chassis'
-import { keepLease, writePresences } from '@twotick/presence'
 import { RefusalCode } from '@twotick/protocol'
 import { openBackends } from './backends.ts'
 import { createBudget } from './budget.ts'
@@ -18,7 +17,7 @@ import { reconcile } from './reconcile.ts'
 import { createRegistry } from './registry.ts'
 import { createSignals } from './signal.ts'
 import { watchSilence } from './silence.ts'
-import { presenceOf } from './takeover.ts'
+import { holdLease } from './takeover.ts'
 
 export async function start(config: Config, scope: Scope): Promise<{ port: number }> {
   const { defer, log, stopping } = scope
@@ -29,28 +28,15 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const backends = await openBackends(config, epochs, scope)
   const { store, directoryClient, validation, redis, bus } = backends
 
-  const leaseEnd = new AbortController()
-  const lease = keepLease(redis, {
-    gatewayId,
-    rewrite: () =>
-      writePresences(
-        redis,
-        registry.all().map((one) => presenceOf(gatewayId, one)),
-      ),
-    onFailure: (error) => events.failed('the lease could not be refreshed', error),
-    signal: leaseEnd.signal,
-  })
-  defer('lease', async () => {
-    leaseEnd.abort()
-    await lease.ended
-  })
-
+  const lease = holdLease({ gatewayId, redis, registry, events }, scope)
   const { allSendsMax, allSendBytesMax, reconcileMs } = config
   const budget = createBudget({ countMax: allSendsMax, bytesMax: allSendBytesMax })
   const directory = createDirectory({
     validation: directoryClient,
     store,
     epochs,
+    events,
+    answerMs: config.answerMs,
     onUnlinked: registry.unlinked,
   })
   const signals = createSignals({ validation, bus, events, isLoaded: budget.isSpent })

@@ -2,12 +2,21 @@
 // device until then is told to end the older one. Where Redis does not answer, reconciliation finds
 // the older one within ten seconds.
 
-import type { Bus } from '@twotick/chassis'
-import { clearPresence, type Lease, type Presence, writePresence } from '@twotick/presence'
+import type { Bus, Scope } from '@twotick/chassis'
+import {
+  clearPresence,
+  dropLease,
+  keepLease,
+  type Lease,
+  type Presence,
+  writePresence,
+  writePresences,
+} from '@twotick/presence'
 import { GatewayEvent } from '@twotick/protocol/services'
 import type { Redis } from 'ioredis'
 import type { GatewayEvents } from './events.ts'
 import type { LiveSession } from './connection.ts'
+import type { Registry } from './registry.ts'
 
 export interface TakeoverParts {
   readonly gatewayId: string
@@ -17,9 +26,37 @@ export interface TakeoverParts {
   readonly events: GatewayEvents
 }
 
-export function presenceOf(gatewayId: string, session: LiveSession): Presence {
+function presenceOf(gatewayId: string, session: LiveSession): Presence {
   const { device, number, epoch } = session
   return { device, gatewayId, session: number, epoch }
+}
+
+/** The lease without which none of this gateway's presences count; given back at the end. */
+export function holdLease(
+  parts: Pick<TakeoverParts, 'gatewayId' | 'redis' | 'events'> & { registry: Registry },
+  { defer }: Pick<Scope, 'defer'>,
+): Lease {
+  const { gatewayId, redis, registry, events } = parts
+  const end = new AbortController()
+  const lease = keepLease(redis, {
+    gatewayId,
+    rewrite: () =>
+      writePresences(
+        redis,
+        registry.all().map((one) => presenceOf(gatewayId, one)),
+      ),
+    onFailure: (error) => events.failed('the lease could not be refreshed', error),
+    signal: end.signal,
+  })
+  defer('lease', async () => {
+    end.abort()
+    await lease.ended
+    // If this fails, what is left in Redis counts no more fifteen seconds later.
+    await dropLease(redis, gatewayId).catch((error: unknown) =>
+      events.failed('the lease could not be given back', error),
+    )
+  })
+  return lease
 }
 
 /** Makes the session known. False: a newer session of the device is open elsewhere. */

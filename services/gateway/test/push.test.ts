@@ -3,7 +3,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import WebSocketClient from 'ws'
-import { Down, parseAddress, signedHello, Up } from '@twotick/protocol'
+import { Down, parseAddress, RefusalCode, signedHello, Up } from '@twotick/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   openRaw,
@@ -22,7 +22,11 @@ let from: RawSession
 let no = 0
 
 beforeAll(async () => {
-  relay = await startWholeRelay({ TWOTICK_RECONCILE_MS: '1000' })
+  relay = await startWholeRelay({
+    TWOTICK_RECONCILE_MS: '1000',
+    // A busy machine must not end a session here.
+    TWOTICK_ANSWER_MS: '20000',
+  })
   gateway = await relay.startGateway()
   alice = await registerRaw(gateway.url, 'alice')
   from = await openRaw(alice)
@@ -107,9 +111,9 @@ test('a device that stops reading costs no more than its window, and is not cut 
   const to = await openReluctant(bob)
   to.socket.pause()
   const before = heldBytes()
-  await fill(bob, 400, 32_000)
-  // 12 MB wait for it; the gateway holds at most its window of 1 MiB.
-  await waitFor(() => heldBytes() - before < 4_000_000)
+  await fill(bob, 150, 32_000)
+  // 5 MB wait for it; the gateway holds at most its window of 1 MiB.
+  await waitFor(() => heldBytes() - before < 3_000_000)
   to.socket.resume()
   await waitFor(() => seqsOf(to.frames).length > 0)
   to.send({ $case: 'ping', value: { number: 1 } })
@@ -120,9 +124,9 @@ test('a device that stops reading costs no more than its window, and is not cut 
     const seq = seqsOf(to.frames).at(-1) ?? 0
     to.send({ $case: 'ack', value: { seq, failed: [] } })
   }, 10)
-  await waitFor(() => seqsOf(to.frames).length === 400, { deadlineMs: 20_000 })
+  await waitFor(() => seqsOf(to.frames).length === 150, { deadlineMs: 20_000 })
   clearInterval(acking)
-  expect(seqsOf(to.frames)).toEqual(upTo(400))
+  expect(seqsOf(to.frames)).toEqual(upTo(150))
   to.socket.close()
 })
 
@@ -171,6 +175,29 @@ test('a status query is answered once all it relies on was pushed', async () => 
   from.send({ $case: 'statusQuery', value: { ...query, queryId: 2 } })
   expect(await from.take('status')).toMatchObject({ queryId: 2, answers: [{ no, state: 2 }] })
   to.close()
+})
+
+test('answers are held behind a full window, and no more than four at a time', async () => {
+  const bob = await registerRaw(gateway.url, 'bob-held')
+  await fill(bob, 300, 10)
+  const to = await openRaw(bob)
+  await waitFor(() => seqsOf(to.frames).length === 256)
+  const query = { recipientAccountId: alice.address.accountId, items: [] }
+  for (let queryId = 1; queryId <= 4; queryId++) {
+    to.send({ $case: 'statusQuery', value: { ...query, queryId } })
+  }
+  to.send({ $case: 'ping', value: { number: 1 } })
+  await to.take('pong')
+  expect(to.frames.some(({ $case }) => $case === 'status')).toBe(false)
+  to.send({ $case: 'ack', value: { seq: 256, failed: [] } })
+  expect((await to.take('drained')).seq).toBe(300)
+  const answered = []
+  for (let count = 0; count < 4; count++) answered.push((await to.take('status')).queryId)
+  expect(answered.sort()).toEqual([1, 2, 3, 4])
+  for (let queryId = 5; queryId <= 9; queryId++) {
+    to.send({ $case: 'statusQuery', value: { ...query, queryId } })
+  }
+  expect((await to.take('goodbye')).code).toBe(RefusalCode.MALFORMED)
 })
 
 test('a signal reaches the devices that are there, and nobody answers it', async () => {
