@@ -47,7 +47,6 @@ export function createInbox({ rows, enter, handled, failed }: InboxOptions): Inb
       }
       retryMs = RETRY_FIRST_MS
       waiting.shift()
-      if (stopping.signal.aborted) return
       const marked = enter((turn) => {
         turn.put('inbox', key, undefined)
         turn.after(() => handled(message))

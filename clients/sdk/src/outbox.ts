@@ -38,17 +38,11 @@ export function createOutbox(options: OutboxOptions) {
   const promises = createPromises(book)
   let lane: Promise<unknown> = Promise.resolve()
   let reserved = 0
-  let roomWanted: (() => void)[] = []
-
-  async function room(): Promise<void> {
-    while (sender.unansweredCount() + reserved >= OUTBOX_MAX) {
-      await new Promise<void>((resolve) => roomWanted.push(resolve))
-    }
-  }
+  const room = createRoom(() => OUTBOX_MAX - sender.unansweredCount() - reserved)
 
   /** Encodes and numbers. In an object, so that whoever awaits this does not await `numbered`. */
   async function prepare({ to, body, ...rest }: SendOptions) {
-    await room()
+    await room.wait()
     const { type = EnvelopeType.MESSAGE, lifetimeS = 0 } = rest
     const outgoing = { to, type, lifetimeS, content: { body }, deviceIds: [] }
     const draft = await encode(outgoing, options)
@@ -98,15 +92,37 @@ export function createOutbox(options: OutboxOptions) {
     settle: promises.settle,
 
     /** After each turn: whoever waits for room looks again. */
-    resume(): void {
-      const wanted = roomWanted
-      roomWanted = []
-      for (const look of wanted) look()
-    },
+    resume: room.look,
 
     stop(error: Error): void {
       promises.stop(error)
-      this.resume()
+      room.stop(error)
+    },
+  }
+}
+
+/** Waiting until there is room. */
+function createRoom(left: () => number) {
+  let wanted: (() => void)[] = []
+  let stopped: Error | undefined
+
+  function look(): void {
+    const woken = wanted
+    wanted = []
+    for (const wake of woken) wake()
+  }
+
+  return {
+    async wait(): Promise<void> {
+      while (left() <= 0) {
+        if (stopped) throw stopped
+        await new Promise<void>((resolve) => wanted.push(resolve))
+      }
+    },
+    look,
+    stop(error: Error): void {
+      stopped = error
+      look()
     },
   }
 }

@@ -4,7 +4,6 @@ import { addressKey, NoticeKind, StatusState, type Notice } from '@twotick/proto
 import type { StatusAnswer } from '@twotick/protocol'
 import { findAttempt, isAwaited, keepAttempt, keepMessage, keepWish, withReach } from './book.ts'
 import type { Book, Entering } from './book.ts'
-import { ProtocolError } from './errors.ts'
 import { numberKey, type Attempt, type OutgoingMessage } from './storage.ts'
 
 export interface FirstTick {
@@ -75,13 +74,11 @@ export function enterStatus(entering: Entering, accountId: string, answer: Epoch
   const isThisEpochs = found.attempt.storedInEpoch === answer.epoch
   if (isThisEpochs && answer.state === StatusState.DELIVERED) {
     enterDelivered(entering, answer.no, accountId)
-  } else if (isThisEpochs) {
-    throw new ProtocolError('a send that had its first tick is unknown')
-  } else {
-    const { no: messageNo } = found.message
-    keepMessage(entering, withReach(found.message, accountId, { at: 'waiting', attemptNo: 0 }))
-    keepWish(entering, { messageNo, accountId, deviceIds: [], notBeforeMs: 0 })
+    return
   }
+  const { no: messageNo } = found.message
+  keepMessage(entering, withReach(found.message, accountId, { at: 'waiting', attemptNo: 0 }))
+  keepWish(entering, { messageNo, accountId, deviceIds: [], notBeforeMs: 0 })
 }
 
 export interface Pair {
