@@ -75,9 +75,9 @@ function decode(data: unknown): DownFrame | undefined {
   if (!(data instanceof ArrayBuffer)) return undefined
   try {
     return Down.decode(new Uint8Array(data)).frame
-  } catch (error) {
+  } catch {
     // What cannot be decoded ends the link: there is nobody to tell but the gateway itself.
-    return error ? undefined : undefined
+    return undefined
   }
 }
 

@@ -15,10 +15,10 @@ const anyHistory = (extra: readonly Command['do'][]) => {
 /** What holds at the end, whatever happened. */
 function check({ devices }: World): void {
   const [alice, ...bobs] = devices
-  expect(devices.some(({ isForked }) => isForked)).toBe(false)
+  expect(devices.some(({ state }) => state.isForked)).toBe(false)
   for (const { effects } of bobs) expect(effects).toEqual([...new Set(effects)])
   const has = (no: number) => bobs.filter(({ effects }) => isIn(effects, no)).length
-  for (const message of alice!.parts!.book.messages.values()) {
+  for (const message of alice!.messages()) {
     const { no, rejection, reach } = message
     const outcome = rejection ? 'rejected' : reach[BOB]?.at
     expect(['rejected', 'delivered', 'closed'], `message ${no}`).toContain(outcome)
@@ -50,11 +50,11 @@ describe('devices and the model relay', () => {
         const world = await play(history)
         check(world)
         const [alice, ...bobs] = world.devices
-        const messages = [...alice!.parts!.book.messages.values()]
+        const messages = alice!.messages()
         const accepted = messages.filter(({ rejection }) => !rejection).map(({ no }) => no)
         for (const { effects } of bobs) expect(numbers(effects)).toEqual(accepted)
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
   })
 
@@ -64,7 +64,7 @@ describe('devices and the model relay', () => {
       fc.asyncProperty(anyHistory(['refuse', 'expire', 'fail']), async (history) =>
         check(await play(history)),
       ),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
   })
 
@@ -75,14 +75,14 @@ describe('devices and the model relay', () => {
         const world = await play(history)
         check(world)
         const [alice, ...bobs] = world.devices
-        const messages = [...alice!.parts!.book.messages.values()]
+        const messages = alice!.messages()
         const accepted = messages.filter(({ rejection }) => !rejection).map(({ no }) => no)
         for (const { effects, failures } of bobs) {
           if (failures.length > 1) continue
           expect(numbers(effects).toSorted((one, other) => one - other)).toEqual(accepted)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
   })
 
@@ -92,7 +92,7 @@ describe('devices and the model relay', () => {
       fc.asyncProperty(anyHistory(['refuse', 'copy', 'rollback']), async (history) =>
         check(await play(history)),
       ),
-      { numRuns: 150 },
+      { numRuns: 200 },
     )
   })
 })

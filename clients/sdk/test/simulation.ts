@@ -39,109 +39,99 @@ async function rest(): Promise<void> {
   for (let round = 0; round < 3; round += 1) await new Promise(setImmediate)
 }
 
-class Simulated {
-  readonly effects: string[] = []
-  readonly missed: number[] = []
-  readonly failures: string[] = []
-  readonly rejected = new Map<number, boolean>()
-  readonly storage = watched(this.effects)
-  readonly relay: Relay
-  readonly own: Address
-  readonly hasCodecThatFails: { count: number }
-  parts: Parts | undefined
-  link: Link | undefined
-  up: UpFrame[] = []
-  down: DownFrame[] = []
-  isForked = false
+/** A device without a socket: frames lie in `up` and `down` until a command moves one. */
+function createSimulated(relay: Relay, own: Address) {
+  const effects: string[] = []
+  const failures: number[] = []
+  const storage = watched(effects)
+  const state = { decodesToFail: 0, isForked: false }
+  let parts: Parts | undefined
+  let link: Link | undefined
+  let up: UpFrame[] = []
+  let down: DownFrame[] = []
 
-  constructor(relay: Relay, own: Address, failing: { count: number }) {
-    this.relay = relay
-    this.own = own
-    this.hasCodecThatFails = failing
+  const codec: Codec = {
+    ...plainCodec,
+    decode(envelope) {
+      if (state.decodesToFail === 0) return plainCodec.decode(envelope)
+      state.decodesToFail -= 1
+      throw new Error('cannot be processed')
+    },
   }
 
-  codec(): Codec {
-    const failing = this.hasCodecThatFails
-    return {
-      ...plainCodec,
-      decode(envelope) {
-        if (failing.count > 0) {
-          failing.count -= 1
-          throw new Error('cannot be processed')
-        }
-        return plainCodec.decode(envelope)
-      },
-    }
-  }
-
-  async start(): Promise<void> {
-    const { storage, own } = this
+  async function start(): Promise<void> {
     const events = createEmitter<DeviceEvents>()
-    events.on('missed', ({ firstSeq }) => void this.missed.push(firstSeq))
-    events.on('rejected', ({ no, error }) => void this.rejected.set(no, error.maybeStored))
-    events.on('not-processable', ({ no }) => void this.failures.push(String(no)))
-    this.parts = assemble({
-      ...{ storage, own, events, codec: this.codec(), loaded: await load(storage) },
+    events.on('not-processable', ({ no }) => failures.push(no))
+    parts = assemble({
+      ...{ storage, own, events, codec, loaded: await load(storage) },
       askSchedule: { firstMs: 1e9, everyMs: 1e9, oldEvery: 1 },
-      fail: (error) => {
+      fail(error) {
         throw error
       },
-      fork: () => (this.isForked = true),
+      fork: () => void (state.isForked = true),
     })
-    this.parts.inbox.handle(() => undefined)
+    parts.inbox.handle(() => undefined)
   }
 
-  connect(): void {
-    const parts = this.parts!
-    this.drop()
-    const link: Link = {
-      send: (frame) => void this.up.push(frame),
-      bufferedBytes: () => 0,
-      opened: () => undefined,
-      close: () => this.drop(),
-    }
-    this.link = link
-    this.relay.open(this.own, (frame) => void this.down.push(frame))
-    void parts
-  }
-
-  drop(): void {
-    const row = this.relay.device(this.own)
+  /** Whatever is under way is lost. */
+  function cut(): void {
+    const row = relay.device(own)
     if (row) row.say = undefined
-    if (this.link) {
-      this.link = undefined
-      this.parts?.session.lost({ code: 0, detail: '', retryAfterMs: 0 })
-    }
-    this.up = []
-    this.down = []
+    link = undefined
+    up = []
+    down = []
   }
 
-  /** The process is gone between two commits. */
-  async crash(): Promise<void> {
-    const row = this.relay.device(this.own)
-    if (row) row.say = undefined
-    this.link = undefined
-    this.up = []
-    this.down = []
-    this.parts?.turns.stop(new StoppedError('closed'))
-    this.parts?.session.stop()
-    await this.parts?.inbox.stop()
-    await this.start()
+  function drop(): void {
+    const wasOpen = link !== undefined
+    cut()
+    if (wasOpen) parts?.session.lost({ code: 0, detail: '', retryAfterMs: 0 })
   }
 
-  toRelay(): boolean {
-    const frame = this.up.shift()
-    const row = this.relay.device(this.own)
-    if (!frame || !row) return false
-    this.relay.onFrame(row, frame)
-    return true
-  }
+  return {
+    ...{ effects, failures, state, start, drop },
+    isConnected: () => link !== undefined,
+    outbox: () => parts?.outbox,
+    messages: () => [...(parts?.book.messages.values() ?? [])],
 
-  toDevice(): boolean {
-    const frame = this.down.shift()
-    if (!frame || !this.link) return false
-    this.parts!.session.frame(frame, this.link)
-    return true
+    connect(): void {
+      drop()
+      link = {
+        send: (frame) => void up.push(frame),
+        bufferedBytes: () => 0,
+        opened: () => undefined,
+        close: drop,
+      }
+      relay.open(own, (frame) => void down.push(frame))
+    },
+
+    /** The process is gone between two commits. */
+    async crash(): Promise<void> {
+      cut()
+      parts?.turns.stop(new StoppedError('closed'))
+      parts?.session.stop()
+      await parts?.inbox.stop()
+      await start()
+    },
+
+    hear(frame: DownFrame): void {
+      if (link) parts?.session.frame(frame, link)
+    },
+
+    toRelay(): boolean {
+      const frame = up.shift()
+      const row = relay.device(own)
+      if (!frame || !row) return false
+      relay.onFrame(row, frame)
+      return true
+    },
+
+    toDevice(): boolean {
+      const frame = down.shift()
+      if (!frame || !link) return false
+      parts?.session.frame(frame, link)
+      return true
+    },
   }
 }
 
@@ -160,7 +150,7 @@ export async function createWorld() {
     relay.addDevice(key(2), BOB),
     relay.addDevice(key(3), BOB),
   ]
-  const devices = addresses.map((own) => new Simulated(relay, own, { count: 0 }))
+  const devices = addresses.map((own) => createSimulated(relay, own))
   for (const device of devices) {
     await device.start()
     device.connect()
@@ -177,7 +167,7 @@ export async function createWorld() {
     if (command === 'send') {
       sent += 1
       const body = new TextEncoder().encode(String(sent))
-      void alice!.parts!.outbox.send({ to: { account: BOB }, body })
+      void alice?.outbox()?.send({ to: { account: BOB }, body })
     }
     if (command === 'connect') device.connect()
     if (command === 'drop') device.drop()
@@ -186,7 +176,7 @@ export async function createWorld() {
     if (command === 'flow') for (let count = 0; count <= who % 12; count += 1) await move()
     if (command === 'mute') relay.rules.ticks = !relay.rules.ticks
     if (command === 'expire') relay.expire(BOB, (who % relay.mailbox(BOB).length) + 1)
-    if (command === 'fail') device.hasCodecThatFails.count = 1
+    if (command === 'fail') device.state.decodesToFail = 1
     if (command === 'refuse') refusals = 1
     if (command === 'copy') copies.push(relay.copy())
     if (command === 'rollback') {
@@ -209,14 +199,14 @@ export async function createWorld() {
     refusals = 0
     relay.rules.refuse = () => undefined
     for (const device of devices) {
-      device.hasCodecThatFails.count = 0
+      device.state.decodesToFail = 0
       device.connect()
     }
     for (let idle = 0; idle < 3;) {
       const moved = devices.map((device) => [device.toRelay(), device.toDevice()])
       await rest()
       const isIdle = !moved.flat().includes(true)
-      if (isIdle) devices[0]!.parts!.session.frame({ $case: 'resync', value: {} }, alice!.link!)
+      if (isIdle) alice?.hear({ $case: 'resync', value: {} })
       idle = isIdle ? idle + 1 : 0
     }
   }
