@@ -67,7 +67,7 @@ async function readMigrations(folder: string): Promise<Migration[]> {
 
 // Two replicas may make the schema or the table at the same moment: `if not exists` looks before it
 // locks, so the later one can still meet a duplicate. By then it is there.
-const MADE_MEANWHILE = new Set(['23505', '42P06', '42P07'])
+const MADE_MEANWHILE = new Set(['23505', '42710', '42P06', '42P07'])
 
 async function makeTable(pool: pg.Pool, schema: string): Promise<void> {
   const name = pg.escapeIdentifier(schema)

@@ -55,7 +55,7 @@ test('a service starts, is ready, and stops on a signal: undone in reverse, exit
 test('health: live at once, ready when the service says so, gone at the end', async () => {
   const service = garden({
     TWOTICK_HEALTH_LISTEN: '127.0.0.1:0',
-    TWOTICK_READY_AFTER_MS: '500',
+    TWOTICK_READY_AFTER_MS: '3000',
   })
   await service.until('planted')
   const at = `http://127.0.0.1:${/"port":(\d+)/.exec(service.output())?.[1]}`
