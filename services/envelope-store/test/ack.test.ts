@@ -2,7 +2,7 @@ import { NoticeKind, RefusalCode } from '@twotick/protocol'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { waitFor } from '../../../test/wait.ts'
 import { findOrphans } from '../src/orphans.ts'
-import { codeOf, noticeOf, openSender } from './envelope.ts'
+import { codeOf, noticeOf, openSender, partsFor } from './envelope.ts'
 import { startStore, type TestStore } from './store.ts'
 
 let store: TestStore
@@ -86,6 +86,19 @@ test('a device linked later says nothing about what came before it', async () =>
   expect((await ticksUntilNow()).map((tick) => tick.nos)).toEqual([[{ first: 2, last: 2 }]])
   await store.ack(phone!, 2)
   expect((await ticksUntilNow()).map((tick) => tick.nos)).toContainEqual([{ first: 1, last: 1 }])
+})
+
+test('a device without a part gives no tick', async () => {
+  // Goal: acks count only of the devices that the message is for.
+  const [alice] = await store.account()
+  const [phone, laptop] = await store.account(2)
+  const sender = await openSender(store, alice!)
+  await sender.send([phone!.accountId], { parts: partsFor(phone!) })
+  await store.ack(laptop!, 1)
+  expect(await ticksUntilNow()).toEqual([])
+  store.heard.ticks.length = 0
+  await store.ack(phone!, 1)
+  expect((await ticksUntilNow()).map((tick) => tick.nos)).toEqual([[{ first: 1, last: 1 }]])
 })
 
 test('an ack beyond the head is refused, one behind the cursor changes nothing', async () => {

@@ -1,4 +1,4 @@
-import { type AccountId, NoticeKind, RefusalCode, StatusState } from '@twotick/protocol'
+import { type AccountId, NoticeKind, RefusalCode } from '@twotick/protocol'
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { findOrphans } from '../src/orphans.ts'
@@ -162,26 +162,54 @@ test('the last device of an account takes everything with it, notices last', asy
 test('a deleted account tells every sender, and keeps its own notices to the last', async () => {
   // Goal: undelivered leaves a notice, delivered none; status stays right until the end.
   const [alice] = await store.account()
-  const [bob] = await store.account()
+  const [bob, laptop] = await store.account(2)
   const sender = await openSender(store, alice!)
   const fromBob = await openSender(store, bob!)
-  const lost = fromBob.next([randomUUID() as AccountId])
-  await store.append(lost)
+  await fromBob.send([randomUUID() as AccountId])
   await store.write(Array.from({ length: 250 }, () => sender.next([bob!.accountId])))
-  await store.ack(bob!, 1 + 10)
-  await store.deleteStep(bob!.accountId)
-  await fromBob.send([alice!.accountId])
-  const { states, askerHeadSeq } = await store.status(bob!, alice!.accountId, [lost])
-  expect(states).toEqual([StatusState.DELIVERED])
-  expect(askerHeadSeq).toBeGreaterThan(0)
+  await store.ack(laptop!, 2 + 10)
+  expect(await store.deleteStep(bob!.accountId)).toMatchObject({ done: false })
+  const left = await store.fetch(bob!)
+  expect(left.entries.map((entry) => noticeOf(entry)?.no).filter(Boolean)).toEqual([1])
   await store.deleteMailbox(bob!.accountId)
   expect(codeOf(await fromBob.send([alice!.accountId]))).toBe(RefusalCode.UNLINKED)
-  const notices = (await store.fetch(alice!)).entries.map(noticeOf).filter(Boolean)
+  const notices = (await store.fetch(alice!)).entries.map(noticeOf)
   expect(notices.map((notice) => notice?.no)).toEqual(
     Array.from({ length: 240 }, (_, index) => index + 11),
   )
-  const [sent] = await store.rows('select session from mailbox.sender where account_id = $1', [
-    bob!.accountId,
-  ])
-  expect(sent).toEqual({ session: '2' })
+  const senders = await store.rows(
+    'select session from mailbox.sender where account_id = $1 order by device_id',
+    [bob!.accountId],
+  )
+  expect(senders).toEqual([{ session: '2' }, { session: '1' }])
+})
+
+test('what is appended while a device is looked at keeps its cursor', async () => {
+  // Goal: found without locks, read again under them; the slot is free only when no entry holds it.
+  const [alice] = await store.account()
+  const [phone, laptop] = await store.account(2)
+  const { accountId } = phone!
+  await (await openSender(store, alice!)).send([accountId])
+  const holder = await store.db.connect()
+  await holder.query('begin')
+  await holder.query('select from mailbox.mailbox where account_id = $1 for update', [accountId])
+  const step = store.removeStep(laptop!)
+  const waiting = `select from pg_locks where not granted`
+  await expect.poll(async () => (await store.rows(waiting)).length).toBeGreaterThan(0)
+  await holder.query(
+    `insert into mailbox.entry
+     select account_id, seq + 1, tag, slots, expires_at, sealed from mailbox.entry
+      where account_id = $1`,
+    [accountId],
+  )
+  await holder.query(
+    'update mailbox.mailbox set head_seq = 2, bytes = bytes * 2 where account_id = $1',
+    [accountId],
+  )
+  await holder.query('commit')
+  holder.release()
+  expect(await step).toMatchObject({ done: false })
+  expect(await slotsOf(accountId)).toEqual([0b01, 0b11])
+  await store.removeDevice(laptop!)
+  expect(await slotsOf(accountId)).toEqual([0b01, 0b01])
 })
