@@ -88,12 +88,17 @@ export function appendEntry(
   draft.changedMailboxes.add(accountId)
   const room = draft.picture.rooms.get(accountId)
   if (room !== undefined) {
+    const isNotice = entry.expiresAtMs === undefined
     room.entries += 1
     room.bytes += entry.sealed.length
+    // What owes no tick makes room at once, also for what comes behind it in this transaction.
+    if (entry.slots === 0 && !isNotice) {
+      room.delivered.push({ seq, slots: 0, bytes: entry.sealed.length, isNotice })
+    }
   }
 }
 
-/** Removes an entry that was read. Who is owed a notice for it is the caller's business. */
+/** Removes an entry that was read, or has just been appended. Who is owed a notice for it is the caller's business. */
 export function removeRow(draft: Draft, mailbox: Mailbox, row: Row): void {
   const { accountId } = mailbox
   draft.picture.rows.get(accountId)?.delete(row.seq)

@@ -9,11 +9,11 @@ import type { Queries } from './transaction.ts'
 
 /** Writes the draft within the transaction that holds its locks. */
 export async function persist(tx: Queries, draft: Draft): Promise<void> {
-  // Slots first, then removals: a row may have changed and then gone.
+  // Removals last: a row may have changed, or have come only now, and then gone.
   await Promise.all([
     changeSlots(tx, draft),
-    removeEntries(tx, draft),
     insertEntries(tx, draft),
+    removeEntries(tx, draft),
     updateMailboxes(tx, draft),
     updateSenders(tx, draft),
     raiseFloors(tx, draft),

@@ -1,4 +1,5 @@
-import { NoticeKind, RefusalCode } from '@twotick/protocol'
+import { type AccountId, NoticeKind, RefusalCode } from '@twotick/protocol'
+import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { findOrphans } from '../src/orphans.ts'
 import { codeOf, noticeOf, openSender, textOf } from './envelope.ts'
@@ -145,4 +146,42 @@ test('own copies make room for own copies', async () => {
   const { entries } = await store.fetch(away!)
   expect(entries.map(textOf)[0]).toBe('message 4')
   expect(entries).toHaveLength(ENTRIES_MAX)
+})
+
+test('own copies of one batch make room for each other', async () => {
+  // Goal: verdicts are each against what the earlier ones left, room included.
+  const [alice, away] = await store.account(2)
+  const [bob] = await store.account()
+  const [carol] = await store.account()
+  const filler = await openSender(store, carol!)
+  const waiting = Array.from({ length: ENTRIES_MAX - 1 }, () => filler.next([alice!.accountId]))
+  await store.write(waiting)
+  const sender = await openSender(store, alice!)
+  const sends = Array.from({ length: 3 }, () => sender.next([bob!.accountId]))
+  expect((await store.write(sends)).map(codeOf)).toEqual([undefined, undefined, undefined])
+  const { entries } = await store.fetch(away!)
+  expect(entries).toHaveLength(ENTRIES_MAX)
+  expect(entries.at(-1)?.seq).toBe(ENTRIES_MAX + 2)
+})
+
+test('a group with full, absent and well members: a notice of each kind, naming its own', async () => {
+  // Goal: every recipient account has the message or is named in exactly one closing notice.
+  const [alice] = await store.account()
+  const [full] = await store.account()
+  const [well] = await store.account()
+  const absent = randomUUID() as AccountId
+  const filler = await openSender(store, (await store.account())[0]!)
+  await store.write(Array.from({ length: ENTRIES_MAX }, () => filler.next([full!.accountId])))
+  const sender = await openSender(store, alice!)
+  expect((await sender.send([full!.accountId, absent, well!.accountId]))?.$case).toBe('stored')
+  expect((await store.fetch(well!)).headSeq).toBe(1)
+  const notices = (await store.fetch(alice!)).entries.map(noticeOf)
+  const named = notices.map((notice) => [
+    notice?.kind,
+    notice?.closing,
+    notice?.recipients.map((recipient) => recipient.accountId),
+  ])
+  expect(named).toHaveLength(2)
+  expect(named).toContainEqual([NoticeKind.LEFT_OUT, true, [full!.accountId]])
+  expect(named).toContainEqual([NoticeKind.UNDELIVERABLE, true, [absent]])
 })
