@@ -25,7 +25,7 @@ function entryOf(bytes: number): SealedContent {
 }
 
 test('what was appended is rung with its entries, in messages that NATS takes', () => {
-  // Goal: split below half a MiB; a mailbox with too many bytes is only rung.
+  // Goal: split below half a MiB, each with the epoch; a mailbox with too many bytes is only rung.
   const [large, ...small] = Array.from({ length: 30 }, () => randomUUID() as AccountId)
   const messages = heardOf((draft) => {
     const append = (accountId: AccountId, seq: number, bytes: number) => {
@@ -41,7 +41,9 @@ test('what was appended is rung with its entries, in messages that NATS takes', 
     expect(subject).toBe('mailbox.appended')
     expect(data.length).toBeLessThan(540_000)
   }
-  const rung = messages.flatMap(({ data }) => Appended.decode(data).mailboxes)
+  const heard = messages.map(({ data }) => Appended.decode(data))
+  expect(new Set(heard.map(({ epoch }) => epoch))).toEqual(new Set(['epoch']))
+  const rung = heard.flatMap(({ mailboxes }) => mailboxes)
   expect(rung.map((mailbox) => mailbox.accountId)).toEqual([large, ...small])
   expect(rung[0]).toEqual({ accountId: large, headSeq: 10, entries: [] })
   expect(rung[1]).toMatchObject({ headSeq: 1, entries: [{ seq: 1, acceptedAtMs: 0 }] })

@@ -163,6 +163,23 @@ test('recipients without a cursor are named in one closing notice', async () => 
   )
 })
 
+test('a recipient listed twice is a bug of the caller, the own account among them none', async () => {
+  // Goal: one entry for each account, however it is asked for.
+  const [alice, other] = await store.account(2)
+  const [bob] = await store.account()
+  const sender = await openSender(store, alice!)
+  const send = sender.next([bob!.accountId])
+  const twice = { ...send, recipientAccountIds: [bob!.accountId, bob!.accountId] }
+  expect(codeOf(await store.append(twice))).toBe(RefusalCode.MALFORMED)
+  const withOwn = { ...send, recipientAccountIds: [alice!.accountId, bob!.accountId] }
+  expect((await store.append(withOwn))?.$case).toBe('stored')
+  expect((await store.fetch(bob!)).headSeq).toBe(1)
+  expect((await store.fetch(other!)).entries.map(textOf)).toEqual(['message 1'])
+  expect(
+    await store.rows('select slots from mailbox.entry where account_id = $1', [alice!.accountId]),
+  ).toEqual([{ slots: 0 }])
+})
+
 test('another epoch is refused, and nothing is written', async () => {
   // Goal: a request of an older history changes nothing here.
   const [alice] = await store.account()

@@ -1,0 +1,128 @@
+// What the locks and the snapshots are for: each test holds a lock of its own, so that two things
+// that may meet do meet, in the order that would hurt.
+
+import { type DeviceAddress, RefusalCode } from '@twotick/protocol'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { waitFor } from '../../../test/wait.ts'
+import { findOrphans } from '../src/orphans.ts'
+import { codeOf, openSender, textOf } from './envelope.ts'
+import { startStore, type TestStore } from './store.ts'
+
+let store: TestStore
+beforeAll(async () => {
+  store = await startStore()
+})
+afterEach(async () => {
+  expect(Object.values(await findOrphans(store.db))).toEqual([0, 0, 0, 0, 0, 0])
+})
+afterAll(() => store.close())
+
+/** Runs statements in a transaction that stays open, with what they lock. */
+async function hold(...statements: string[]) {
+  const client = await store.db.connect()
+  for (const statement of ['begin', ...statements]) await client.query(statement)
+  return {
+    run: (statement: string) => client.query(statement),
+    async release() {
+      await client.query('commit')
+      client.release()
+    },
+  }
+}
+
+/** Waits until so many of the store's connections wait for a lock. */
+async function untilWaiting(count: number) {
+  const waiting = `select from pg_stat_activity
+                    where usename = 'twotick_store' and datname = current_database()
+                      and wait_event_type = 'Lock'`
+  await waitFor(async () => (await store.rows(waiting)).length === count, { what: 'lock waits' })
+}
+
+const lockMailbox = ({ accountId }: DeviceAddress) =>
+  `select from mailbox.mailbox where account_id = '${accountId}' for update`
+
+test('a session that opens while an append commits knows of that append', async () => {
+  // Goal: sent_no is read under the lock that makes every older append powerless, not before it.
+  const [alice] = await store.account()
+  const [bob] = await store.account()
+  const older = await openSender(store, alice!)
+  const holder = await hold(
+    `update mailbox.sender set sent_no = 1 where account_id = '${alice!.accountId}'`,
+  )
+  const opening = store.openSession(alice!)
+  await untilWaiting(1)
+  await holder.release()
+  expect(await opening).toMatchObject({ session: older.opened.session + 1, sentNo: 1 })
+  expect(codeOf(await older.send([bob!.accountId]))).toBe(RefusalCode.REPLACED)
+})
+
+test('an append that waits while its device opens a session is REPLACED', async () => {
+  // Goal: the session is compared under the locks; what was stuck is never stored afterwards.
+  const [alice] = await store.account()
+  const [bob] = await store.account()
+  const sender = await openSender(store, alice!)
+  const holder = await hold(lockMailbox(bob!))
+  const stuck = sender.send([bob!.accountId])
+  await untilWaiting(1)
+  const { sentNo } = await store.openSession(alice!)
+  await holder.release()
+  expect(sentNo).toBe(0)
+  expect(codeOf(await stuck)).toBe(RefusalCode.REPLACED)
+  expect((await store.fetch(bob!)).headSeq).toBe(0)
+})
+
+test('rows, head and cursor are of one snapshot', async () => {
+  // Goal: what is appended while a device fetches is never taken for something that it missed.
+  const [alice] = await store.account()
+  const [bob] = await store.account()
+  const sender = await openSender(store, alice!)
+  await sender.send([bob!.accountId])
+  const holder = await hold('lock table mailbox.mailbox in access exclusive mode')
+  const fetching = store.fetch(bob!)
+  await untilWaiting(1)
+  await holder.run(
+    `insert into mailbox.entry
+     select account_id, 2, tag, slots, expires_at, sealed from mailbox.entry
+      where account_id = '${bob!.accountId}'`,
+  )
+  await holder.run(
+    `update mailbox.mailbox set head_seq = 2, bytes = bytes * 2
+      where account_id = '${bob!.accountId}'`,
+  )
+  await holder.release()
+  const { entries, headSeq, isComplete } = await fetching
+  expect(isComplete).toBe(true)
+  expect(entries.map((entry) => entry.seq)).toEqual(
+    Array.from({ length: headSeq }, (_, index) => index + 1),
+  )
+})
+
+for (const [what, remove] of [
+  ['expiry', async () => void (await store.expire())],
+  ['an unlink', async (device: DeviceAddress) => void (await store.removeDevice(device))],
+] as const) {
+  test(`${what} that meets an ack reads again under the locks`, async () => {
+    // Goal: what was found without locks and is gone by now leaves neither twice nor with a notice.
+    const [alice] = await store.account()
+    const [phone, laptop] = await store.account(2)
+    const sender = await openSender(store, alice!)
+    await sender.send([phone!.accountId])
+    await sender.send([phone!.accountId])
+    await store.rows(
+      `update mailbox.entry set expires_at = now()
+        where account_id = $1 and seq = 1 and expires_at <> 'infinity'`,
+      [phone!.accountId],
+    )
+    const holder = await hold(lockMailbox(phone!))
+    const acks = [phone!, laptop!].map((device) => ({ device, seq: 1, failed: [], names: [] }))
+    const acking = store.write([], acks)
+    await untilWaiting(1)
+    const removing = remove(laptop!)
+    await untilWaiting(2)
+    await holder.release()
+    expect((await acking).map((outcome) => outcome?.$case)).toEqual(['acked', 'acked'])
+    await removing
+    expect((await store.fetch(alice!)).headSeq).toBe(0)
+    expect((await store.fetch(phone!)).entries.map(textOf)).toEqual(['message 2'])
+  })
+}
