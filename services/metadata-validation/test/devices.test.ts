@@ -170,9 +170,13 @@ describe('unlink', () => {
     expect(await deviceIds(alice)).toEqual([1])
     expect(await directory.answer(companion, LIST)).toMatchObject(refusal(RefusalCode.UNLINKED))
     expect(await directory.answer(alice, unlink)).toMatchObject(refusal(RefusalCode.NOT_FOUND))
-    // A late repetition of the link is no way back while the unlink is under way.
+    // A late repetition of the link, or of its last step, is no way back meanwhile.
     const again = await directory.answer(alice, directory.linkBody(alice, companion))
     expect(again).toMatchObject(refusal(RefusalCode.INVALID_REQUEST))
+    const linked = { ...pending!, kind: PendingKind.ADDING_DEVICE }
+    await directory.finish(linked)
+    expect(await deviceIds(alice)).toEqual([1])
+    expect(await pendingOf(alice)).toEqual([pending])
     await directory.finish(pending)
     await directory.finish(pending)
     expect((await directory.companion(alice)).address.deviceId).toBe(3)
