@@ -102,7 +102,7 @@ test('a link that has only just begun is left to its gateway', async () => {
 test('an unlink that was left half done is finished, with all that waited for the device', async () => {
   await startServices()
   const [alice, bob] = [await makeAccount(rig, 1), await makeAccount(rig, 2)]
-  await send(rig, { from: { accountId: alice, deviceId: 1 }, to: bob, count: 20 })
+  await send(rig, { from: { accountId: alice, deviceId: 1 }, to: bob, count: 250 })
   await rig.sql.query(
     `update directory.device set intent = 'removing', since = now() - interval '1 minute'
      where account_id = $1 and device_id = 2`,
@@ -111,7 +111,7 @@ test('an unlink that was left half done is finished, with all that waited for th
   await rig.startExpiry()
   await waitFor(async () => (await listDevices(rig, bob)).length === 1)
   expect(await listCursors(rig, bob)).toEqual([1])
-  expect(await countEntries(rig, bob)).toBe(20)
+  expect(await countEntries(rig, bob)).toBe(250)
 })
 
 test('a replacement that was left half done: the evicted leaves, the new one comes', async () => {
