@@ -213,3 +213,17 @@ test('what is appended while a device is looked at keeps its cursor', async () =
   await store.removeDevice(laptop!)
   expect(await slotsOf(accountId)).toEqual([0b01, 0b01])
 })
+
+test('a device without a cursor opens no session, fetches nothing and is told of no ticks', async () => {
+  // Goal: UNLINKED, whatever it asks for; and nothing else of the account is shown.
+  const [phone, gone] = await store.account(2)
+  await store.removeDevice(gone!)
+  const unlinked = { cause: { value: { code: RefusalCode.UNLINKED } } }
+  await expect(store.openSession(gone!)).rejects.toMatchObject(unlinked)
+  await expect(store.fetch(gone!)).rejects.toMatchObject(unlinked)
+  await expect(store.status(gone!, phone!.accountId, [])).rejects.toMatchObject(unlinked)
+  expect(await store.heads(gone!, phone!)).toMatchObject([
+    { hasCursor: false },
+    { hasCursor: true },
+  ])
+})
