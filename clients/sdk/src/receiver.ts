@@ -2,8 +2,8 @@
 // receiving). A turn makes the message, the names that it is known under and the position durable
 // together; the ack goes out after that, and never beyond what this session was pushed.
 //
-// A gap between pushes, or a cursor above the own position, under the same epoch: the storage is an
-// old copy ('forked').
+// A push beyond the next one of the own position, or a cursor above it, under the same epoch: the
+// storage is an old copy ('forked').
 
 import type { Ack, Address, Entry, Envelope, Missed, Notice, Welcome } from '@twotick/protocol'
 import { applyEnvelope } from './apply.ts'
@@ -54,9 +54,13 @@ export function createReceiver(options: ReceiverOptions) {
     }
   }
 
-  /** Whether the range follows what was pushed before it. */
+  /**
+   * Whether the range follows what was pushed before it. A range that is here already may be left
+   * out: the last session's ack may reach the store after this one's Welcome.
+   */
   function follows(firstSeq: number, lastSeq: number): boolean {
-    if (firstSeq !== pushed + 1 || lastSeq < firstSeq) return false
+    const isBehind = firstSeq > pushed && firstSeq <= position + 1
+    if (!isBehind || lastSeq < firstSeq) return false
     pushed = lastSeq
     return true
   }
