@@ -40,6 +40,7 @@ function bench(options: { sentNo?: number; sendsMax?: number; countMax?: number 
   const said: string[] = []
   const validations: { no: number; answer: (outcome: SendVerdict['outcome']) => void }[] = []
   const appends: { no: number; answer: (outcome: Outcome) => void }[] = []
+  const budget = createBudget({ countMax: options.countMax ?? 1_000, bytesMax: 1_000_000 })
   const intake = createIntake(
     {
       validate: ({ no }) =>
@@ -63,7 +64,7 @@ function bench(options: { sentNo?: number; sendsMax?: number; countMax?: number 
       answerMs: 2_000,
       sendsMax: options.sendsMax ?? 64,
       sendBytesMax: 100_000,
-      budget: createBudget({ countMax: options.countMax ?? 1_000, bytesMax: 1_000_000 }),
+      budget,
     },
   )
   const turn = () => vi.advanceTimersByTimeAsync(0)
@@ -75,7 +76,7 @@ function bench(options: { sentNo?: number; sendsMax?: number; countMax?: number 
     appends.shift()?.answer(outcome)
     await turn()
   }
-  return { intake, said, validations, appends, validated, appended, turn }
+  return { intake, budget, said, validations, appends, validated, appended, turn }
 }
 
 describe('the lane', () => {
@@ -211,5 +212,14 @@ describe('bounds', () => {
     intake.close()
     await idle
     expect(said).toEqual(['pause', 'resume'])
+  })
+  test('an answer that ends the session gives back no more than was taken', async () => {
+    const { intake, budget, said, validated, appended } = bench({ countMax: 1 })
+    intake.accept(sendOf(1))
+    await validated()
+    await appended(refusal(RefusalCode.REPLACED))
+    expect(said).toEqual(['pause', `end ${RefusalCode.REPLACED}`, 'resume'])
+    budget.take(1)
+    expect(budget.isSpent()).toBe(true)
   })
 })

@@ -40,7 +40,10 @@ export function createSendQueue(
   }
 
   function leave() {
-    const bytes = lane.shift()?.bytes ?? 0
+    const oldest = lane.shift()
+    // Cleared meanwhile: an answer may have ended the session.
+    if (oldest === undefined) return
+    const { bytes } = oldest
     bytesInLane -= bytes
     budget.giveBack(bytes)
     resumeIfRoom()
