@@ -85,7 +85,7 @@ export function createSession(parts: SessionParts) {
   function settle(): void {
     if (!open) return
     const { link, sendsMax } = open
-    mailbox.release(link)
+    mailbox.release()
     const ack = receiver.takeAck()
     if (ack) link.send({ $case: 'ack', value: ack })
     clearTimeout(timer)
@@ -167,26 +167,27 @@ function rejected({ sender, rosters }: SessionParts, turn: Turn, value: Rejected
 /**
  * Frames whose order among each other matters: those of the mailbox, and the status answers that
  * rely on them. While the inbox is full they are held: nothing more is acked then, so the gateway's
- * window fills and it stops pushing.
+ * window fills and it stops pushing. Each keeps its link: a turn that takes long may see the next one
+ * push before it has seen the last one's end.
  */
 function createMailboxFrames(
   parts: SessionParts,
   enter: (link: Link, step: (turn: Turn) => Promise<void>) => void,
 ) {
-  let held: DownFrame[] = []
+  let held: { readonly frame: DownFrame; readonly link: Link }[] = []
 
-  function release(link: Link): void {
+  function release(): void {
     while (parts.inbox.count() < INBOX_MAX) {
       const next = held.shift()
       if (!next) return
-      enter(link, (turn) => mailboxStep(parts, turn, next))
+      enter(next.link, (turn) => mailboxStep(parts, turn, next.frame))
     }
   }
 
   return {
     add(frame: DownFrame, link: Link): void {
-      held.push(frame)
-      release(link)
+      held.push({ frame, link })
+      release()
     },
     release,
     clear: () => void (held = []),

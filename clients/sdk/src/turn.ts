@@ -59,7 +59,10 @@ export function createTurns({ storage, settle, fail }: TurnsOptions): Turns {
     if (stopped) throw stopped
     if (drafted.size > 0) await storage.commit([...drafted.values()])
     if (stopped) throw stopped
-    for (const effect of effects) effect()
+    for (const effect of effects) {
+      effect()
+      if (stopped) throw stopped
+    }
     settle()
   }
 
