@@ -1,10 +1,10 @@
 import { type AccountId, EnvelopeType } from '@twotick/protocol'
 import type { SealedContent } from '@twotick/protocol/services'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createSealer, SEAL_BYTES } from './sealed.ts'
 
-const key = (id: number) => ({ id, secret: randomBytes(32) })
+const key = (id: number) => ({ id, secret: createSecretKey(randomBytes(32)) })
 const accountId = randomUUID() as AccountId
 const tag = randomBytes(8)
 const content: SealedContent = {

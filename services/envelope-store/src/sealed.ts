@@ -9,7 +9,13 @@
 import type { AccountId } from '@twotick/protocol'
 import { SealedContent } from '@twotick/protocol/services'
 import assert from 'node:assert/strict'
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { uuidBytes } from './binary-array.ts'
 
@@ -23,7 +29,8 @@ export const SEAL_BYTES = KEY_ID_BYTES + NONCE_BYTES + AUTHENTICATION_BYTES
 
 export interface Key {
   readonly id: number
-  readonly secret: Buffer
+  /** A KeyObject: from plain bytes Node makes one for each entry, 20 µs instead of 5. */
+  readonly secret: KeyObject
 }
 
 export interface Sealer {
@@ -105,5 +112,5 @@ function parseKey(line: string, where: string): Key {
   if (!/^[0-9]{1,9}$/.test(id) || secret.length !== 32 || rest.length > 0) {
     throw new Error(`${where} is not \`id base64(32 bytes)\``)
   }
-  return { id: Number(id), secret }
+  return { id: Number(id), secret: createSecretKey(secret) }
 }
