@@ -85,7 +85,14 @@ export async function serviceEnvironments(
       TWOTICK_REGISTRATION: 'open', // a relay of this machine alone
     },
     'delivery-fanout': { ...nats, ...redis },
-    gateway: { ...nats, ...redis, ...secret, ...targets, TWOTICK_LISTEN: setting.gatewayListen },
+    gateway: {
+      ...nats,
+      ...redis,
+      ...secret,
+      ...targets,
+      TWOTICK_LISTEN: setting.gatewayListen,
+      TWOTICK_AUDIENCES: '*', // a relay of this machine alone, by whatever name
+    },
     expiry: { ...secret, ...targets },
   }
   for (const name of SERVICES) {

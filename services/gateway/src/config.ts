@@ -15,7 +15,7 @@ export const configSchema = z.object({
   listen: listen('where devices connect by WebSocket'),
   audiences: text(
     'hosts, comma-separated, that devices dial and sign in their handshake; * takes any',
-  ).default('*'),
+  ),
   nats: natsFields(),
   redis: redisFields(),
   storeTarget: target('envelope-store'),

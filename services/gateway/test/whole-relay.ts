@@ -123,6 +123,7 @@ export async function startWholeRelay(environment: Environment = {}) {
         ...identity,
         TWOTICK_REDIS_URL: redis.url,
         TWOTICK_LISTEN: listen,
+        TWOTICK_AUDIENCES: '*',
         TWOTICK_STORE_TARGET: storeTarget,
         TWOTICK_VALIDATION_TARGET: validationTarget,
         ...environment,
