@@ -105,6 +105,16 @@ test('who is blocked is told no more than that nobody is there', async () => {
   expect(await machine.run('--as', alice, 'send', bob, 'hi')).toMatchObject({ code: 0 })
 })
 
+test("a message that is far too long is refused, and in nobody's way", async () => {
+  // Goal: it is not kept for a relay that will never take it; the next one goes.
+  const [alice, bob] = await twoPeople('h')
+  const chat = machine.start('--as', alice, 'chat', bob)
+  chat.child.stdin?.end(`${'x'.repeat(200_000)}\nshort\n`)
+  expect(await chat.ended()).toBe(0)
+  expect(chat.out()).toContain('[TOO_LARGE]')
+  expect((await machine.run('--as', bob, 'listen', '--drain')).out).toMatch(/short\n$/)
+})
+
 test('chat without a terminal sends its input line by line, and ends with it', async () => {
   // Goal: a script can talk; what it said has its first tick before it ends.
   const [alice, bob] = await twoPeople('f')

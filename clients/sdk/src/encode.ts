@@ -1,8 +1,9 @@
 // From content to an attempt's draft: who it is for, and the bytes they get.
 
-import type { EnvelopeType } from '@twotick/protocol'
-import { addressKey, TAG_BYTES, type Address } from '@twotick/protocol'
+import { addressKey, RefusalCode, TAG_BYTES } from '@twotick/protocol'
+import type { Address, EnvelopeType } from '@twotick/protocol'
 import type { Codec, Content, Encoded } from './codec.ts'
+import { RefusedError } from './errors.ts'
 import { randomBytes } from './keys.ts'
 import type { Rosters } from './rosters.ts'
 import type { Draft } from './sender.ts'
@@ -25,9 +26,16 @@ interface EncodeOptions {
 
 /**
  * Encodes. Asks the directory for the roster where it must know it: for a conversation, and where
- * devices get different bytes. Undefined: none of the devices is there any more.
+ * devices get different bytes. Undefined: none of the devices is there any more. Throws RefusedError
+ * (TOO_LARGE) for what no frame can carry.
  */
 export async function encode(outgoing: Outgoing, options: EncodeOptions) {
+  const draft = await toDraft(outgoing, options)
+  if (draft) refuseTooLarge(draft.payload)
+  return draft
+}
+
+async function toDraft(outgoing: Outgoing, options: EncodeOptions) {
   const { to, type, lifetimeS, content, deviceIds } = outgoing
   const { own, codec, rosters } = options
   const base = { tag: randomBytes(TAG_BYTES), to, type, lifetimeS }
@@ -45,6 +53,25 @@ export async function encode(outgoing: Outgoing, options: EncodeOptions) {
     .filter(({ accountId, dormant }) => !dormant && accountId !== own.accountId)
     .map(({ accountId }) => accountId)
   return { ...base, rosterVersion: roster.version, accounts, payload } satisfies Draft
+}
+
+// The gateway ends the connection for a frame larger than this, whatever else it brings.
+const FRAME_BYTES_MAX = 96 * 1024
+const SEND_BYTES = 128 // a Send's other fields, at most
+const PART_BYTES = 64 // a part's address and lengths, at most
+
+/**
+ * Here, before it has a number: a frame that the gateway takes for malformed would have no answer, so
+ * it would be sent again on every connection, and end each.
+ */
+function refuseTooLarge({ ciphertext, parts }: Payload): void {
+  const bytes = parts.reduce(
+    (sum, part) => sum + PART_BYTES + part.ciphertext.length,
+    SEND_BYTES + ciphertext.length,
+  )
+  if (bytes <= FRAME_BYTES_MAX) return
+  const detail = `a frame of ${bytes} bytes; ${FRAME_BYTES_MAX} are the most`
+  throw new RefusedError({ code: RefusalCode.TOO_LARGE, detail, retryAfterMs: 0 })
 }
 
 function isMeant(device: Address, to: To, deviceIds: readonly number[]): boolean {
