@@ -4,6 +4,7 @@
 import { type Address, type Device, RefusalCode, RefusedError, type To } from '@twotick/sdk'
 import { CommandError, EXIT } from './command-error.ts'
 import { printable } from './text.ts'
+import { TWOTICK } from './typed.ts'
 
 const GROUP = 'g:'
 const GROUP_CHARACTERS = 8
@@ -46,7 +47,7 @@ export async function findGroup(device: Device, text: string): Promise<string> {
   if (id !== undefined && others.length === 0 && start.length > 0) return id
   const message =
     others.length > 0 ? `${text} may be several groups.` : `You have no group ${text}.`
-  throw new CommandError(EXIT.refused, message, ['twotick group list   shows yours'])
+  throw new CommandError(EXIT.refused, message, [`${TWOTICK} group list   shows yours`])
 }
 
 export interface Names {

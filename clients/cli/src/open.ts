@@ -7,6 +7,7 @@ import { type Device, openDevice, type StoppedError, type Storage } from '@twoti
 import about from '../package.json' with { type: 'json' }
 import { CommandError, EXIT } from './command-error.ts'
 import { chooseProfile, openProfile, profilePath } from './profile.ts'
+import { TWOTICK } from './typed.ts'
 
 export const DEFAULT_URL = 'ws://127.0.0.1:8700'
 
@@ -66,8 +67,8 @@ export async function withProfile<T>(
 
 function notRegistered(profile: string): CommandError {
   return new CommandError(EXIT.profile, `${profile} is not registered.`, [
-    'To make an account:                     twotick register <handle>',
-    `To make this a further device of yours: twotick --as ${profile} link`,
+    `To make an account:                     ${TWOTICK} register <handle>`,
+    `To make this a further device of yours: ${TWOTICK} --as ${profile} link`,
   ])
 }
 
@@ -86,7 +87,7 @@ export async function probe(url: string): Promise<void> {
 }
 
 export function noRelay(url: string, cause?: unknown): CommandError {
-  const advice = ['npm start   runs one on this machine', '--url <url>  names another one']
+  const advice = ['npm start    runs one on this machine', '--url <url>  names another one']
   const error = new CommandError(EXIT.offline, `No relay answers at ${url}.`, advice)
   error.cause = cause
   return error

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { Storage } from '@twotick/sdk'
 import { type FileStorage, fileStorage } from '@twotick/sdk/node'
 import { CommandError, EXIT } from './command-error.ts'
+import { TWOTICK } from './typed.ts'
 
 const SUFFIX = '.db'
 
@@ -41,7 +42,7 @@ export function chooseProfile(named: string | undefined): string {
   const [only, ...others] = listProfiles()
   if (only === undefined) {
     throw new CommandError(EXIT.profile, 'Nobody is registered on this machine yet.', [
-      'twotick register <handle>',
+      `${TWOTICK} register <handle>`,
     ])
   }
   if (others.length > 0) {
@@ -96,7 +97,7 @@ function openStorage(name: string, path: string): FileStorage {
     if (!isLocked(error)) throw error
     throw new CommandError(EXIT.profile, `Another twotick is running as ${name}.`, [
       'Stop it first; or send and receive in one terminal:',
-      `twotick --as ${name} chat <handle>`,
+      `${TWOTICK} --as ${name} chat <handle>`,
     ])
   }
 }

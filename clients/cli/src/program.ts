@@ -12,14 +12,15 @@ import { register } from './commands/register.ts'
 import { send } from './commands/send.ts'
 import { status } from './commands/status.ts'
 import { DEFAULT_URL, type GlobalOptions } from './open.ts'
+import { TWOTICK } from './typed.ts'
 
 const EPILOGUE = `
 A first conversation, with a relay running (npm start):
-  twotick register alice
-  twotick register bob
-  twotick --as alice send bob "Hello, Bob"
-  twotick --as bob listen
-  twotick --as bob chat alice
+  ${TWOTICK} register alice
+  ${TWOTICK} register bob
+  ${TWOTICK} --as alice send bob "Hello, Bob"
+  ${TWOTICK} --as bob listen
+  ${TWOTICK} --as alice chat bob
 
 Ticks:  ✓  the relay has it, durably    ✓✓  a device of the recipient has it, durably
 Exit:   0 done   1 refused, or not there   2 wrong command line   3 no relay, or no answer
@@ -35,7 +36,7 @@ export function createProgram(): Command {
     .option('--url <url>', `the relay (env TWOTICK_URL, default ${DEFAULT_URL})`)
     .option('--json', 'print JSON, one object a line', false)
     .addHelpText('after', EPILOGUE)
-    .showHelpAfterError('Type `twotick --help`, or `twotick <command> --help`.')
+    .showHelpAfterError(`Type ${TWOTICK} --help, or ${TWOTICK} <command> --help.`)
     .exitOverride()
   addPeople(program)
   addMessages(program)
@@ -88,8 +89,8 @@ function addPeople(program: Command): void {
     .addHelpText(
       'after',
       `
-On the new device:      twotick --as laptop link             shows a code, and waits
-On the primary device:  twotick --as alice link <code>`,
+On the new device:      ${TWOTICK} --as laptop link   shows a code, and waits
+On the primary device:  ${TWOTICK} --as alice link <code>`,
     )
     .action((code, options, command) => link(globals(command), code, options))
 
@@ -101,7 +102,7 @@ On the primary device:  twotick --as alice link <code>`,
   program
     .command('unlink')
     .description('unlink a device: it gets nothing more')
-    .argument('<device>', 'its number, as `twotick devices` lists it', parseNumber)
+    .argument('<device>', `its number, as ${TWOTICK} devices lists it`, parseNumber)
     .action((device, _options, command) => unlink(globals(command), device))
 
   program
@@ -129,9 +130,9 @@ function addMessages(program: Command): void {
       'after',
       `
 Examples:
-  twotick --as alice send bob "Hello, Bob"
-  date | twotick --as alice send bob -
-  twotick --as alice send --wait bob "Are you there?"`,
+  ${TWOTICK} --as alice send bob "Hello, Bob"
+  date | ${TWOTICK} --as alice send bob -
+  ${TWOTICK} --as alice send --wait bob "Are you there?"`,
     )
     .action((to, text, options, command) => send(globals(command), { to, text, ...options }))
 
@@ -166,7 +167,7 @@ function addGroups(program: Command): void {
   group
     .command('add')
     .description('add people to a group')
-    .argument('<group>', 'as `twotick group list` has it')
+    .argument('<group>', `as ${TWOTICK} group list has it`)
     .argument('<handle...>')
     .action((id, handles, _options, command) => addToGroup(globals(command), id, handles))
 

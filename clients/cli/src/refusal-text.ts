@@ -13,7 +13,7 @@ const TEXT: Partial<Record<RefusalCode, string>> = {
     'Your own mailbox is full: listen first, on each of your devices.',
   [RefusalCode.UNKNOWN_RECIPIENT]: 'Nobody by that name, or they do not want to hear from you.',
   [RefusalCode.NOT_A_MEMBER]: 'You are no member of that group.',
-  [RefusalCode.TOO_LARGE]: 'The message is too large: 64 KiB at most.',
+  [RefusalCode.TOO_LARGE]: 'The message is too large: it must be a little less than 64 KiB.',
   [RefusalCode.RATE_LIMITED]: 'That was too much at once.',
   [RefusalCode.HANDLE_TAKEN]: 'The handle is taken. Choose another.',
   [RefusalCode.REGISTRATION_CLOSED]:
@@ -28,6 +28,5 @@ export function refusalText({ code, detail, retryAfterMs }: RefusedError): strin
   const text = TEXT[code] ?? `The relay refused it${detail ? `: ${detail}` : ''}.`
   const seconds = Math.ceil(retryAfterMs / 1000)
   const again = retryAfterMs > 0 ? ` Try again in ${seconds} s.` : ''
-  const reason = code === RefusalCode.INVALID_REQUEST && detail ? ` (${detail})` : ''
-  return `${text}${reason}${again} [${refusalName(code)}]`
+  return `${text}${again} [${refusalName(code)}]`
 }

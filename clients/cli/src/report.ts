@@ -5,6 +5,7 @@ import { CommanderError } from 'commander'
 import colors from 'picocolors'
 import { CommandError, EXIT, type ExitCode } from './command-error.ts'
 import { refusalText } from './refusal-text.ts'
+import { TWOTICK } from './typed.ts'
 
 const AGAIN = 'Register or link anew under another profile: --as <name>'
 
@@ -54,7 +55,9 @@ export function report(error: unknown): number {
     return EXIT.refused
   }
   if (error instanceof OfflineError) {
-    say('The relay did not answer in time.', ['Try again; twotick status says how things stand.'])
+    say('The relay did not answer in time.', [
+      `Try again; ${TWOTICK} status says how things stand.`,
+    ])
     return EXIT.offline
   }
   if (error instanceof StoppedError) {

@@ -1,6 +1,7 @@
 // twotick block, twotick unblock.
 
 import colors from 'picocolors'
+import { CommandError, EXIT } from '../command-error.ts'
 import { findAccount } from '../names.ts'
 import { type GlobalOptions, withDevice } from '../open.ts'
 import { printJson } from '../print.ts'
@@ -17,7 +18,10 @@ export async function unblock(options: GlobalOptions, handle: string): Promise<v
 
 async function setBlock(options: GlobalOptions, handle: string, blocked: boolean): Promise<void> {
   await withDevice(options, async ({ device }) => {
-    await device.setBlock(await findAccount(device, handle), blocked)
+    const accountId = await findAccount(device, handle)
+    if (accountId === device.address.accountId)
+      throw new CommandError(EXIT.usage, `${handle} is you.`)
+    await device.setBlock(accountId, blocked)
     if (options.json) printJson({ handle, blocked })
   })
 }

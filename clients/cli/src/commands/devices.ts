@@ -1,10 +1,12 @@
 // twotick devices, twotick unlink.
 
-import type { Device } from '@twotick/sdk'
+import { type Device, RefusalCode, RefusedError } from '@twotick/sdk'
 import colors from 'picocolors'
+import { CommandError, EXIT } from '../command-error.ts'
 import { type GlobalOptions, withDevice } from '../open.ts'
 import { printJson } from '../print.ts'
 import { padded, printable } from '../text.ts'
+import { TWOTICK } from '../typed.ts'
 
 type Listed = Awaited<ReturnType<Device['listDevices']>>[number]
 
@@ -43,7 +45,14 @@ function seen(atMs: number): string {
 
 export async function unlink(options: GlobalOptions, deviceId: number): Promise<void> {
   await withDevice(options, async ({ device }) => {
-    await device.unlinkDevice(deviceId)
+    try {
+      await device.unlinkDevice(deviceId)
+    } catch (error) {
+      if (!(error instanceof RefusedError) || error.code !== RefusalCode.NOT_FOUND) throw error
+      throw new CommandError(EXIT.refused, `There is no device ${deviceId} to unlink.`, [
+        `${TWOTICK} devices   lists yours; the primary itself cannot be unlinked`,
+      ])
+    }
     if (options.json) printJson({ unlinked: deviceId })
     else console.log(`${colors.green('✓')} Device ${deviceId} is unlinked: it gets nothing more.`)
   })

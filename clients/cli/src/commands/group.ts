@@ -6,6 +6,7 @@ import { findAccount, findGroup, groupName } from '../names.ts'
 import { type GlobalOptions, withDevice } from '../open.ts'
 import { printJson } from '../print.ts'
 import { printable } from '../text.ts'
+import { TWOTICK } from '../typed.ts'
 
 export async function createGroup(
   options: GlobalOptions,
@@ -33,7 +34,7 @@ export async function listGroups(options: GlobalOptions): Promise<void> {
   await withDevice(options, async ({ device }) => {
     const ids = await device.listConversations()
     if (ids.length === 0 && !options.json) {
-      console.log('You are in no group.  twotick group create <handle...>  makes one.')
+      console.log(`You are in no group.  ${TWOTICK} group create <handle...>  makes one.`)
     }
     for (const id of ids) show(options, await device.getConversation(id))
   })

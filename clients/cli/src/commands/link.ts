@@ -8,6 +8,7 @@ import { readLinkCode, showLinkCode } from '../link-code.ts'
 import { DEFAULT_URL, type GlobalOptions, type Opened, probe, withDevice } from '../open.ts'
 import { NOT_ENCRYPTED, note, printJson, warn } from '../print.ts'
 import { checkProfileName, openProfile } from '../profile.ts'
+import { TWOTICK } from '../typed.ts'
 import { deviceName } from './devices.ts'
 
 export interface LinkOptions {
@@ -27,8 +28,8 @@ export async function link(
 async function becomeDevice(options: GlobalOptions): Promise<void> {
   if (options.as === undefined) {
     throw new CommandError(EXIT.usage, 'Name the profile of the new device.', [
-      'twotick --as laptop link',
-      'On the primary device, with the code that this shows:  twotick link <code>',
+      `${TWOTICK} --as laptop link`,
+      `On the primary device, with the code that this shows:  ${TWOTICK} link <code>`,
     ])
   }
   const profile = checkProfileName(options.as)
@@ -39,7 +40,7 @@ async function becomeDevice(options: GlobalOptions): Promise<void> {
   const identity = await storage.read('identity', 'self')
   if (identity?.address !== undefined) {
     throw new CommandError(EXIT.profile, `${profile} is a device already.`, [
-      `twotick --as ${profile} status   says whose`,
+      `${TWOTICK} --as ${profile} status   says whose`,
     ])
   }
   const code = showLinkCode(Buffer.from(await createLinkCode({ storage }), 'base64url'))
@@ -54,7 +55,7 @@ async function becomeDevice(options: GlobalOptions): Promise<void> {
 
 function showCode(code: string): void {
   console.log('On your primary device, type:\n')
-  console.log(`  twotick link ${colors.bold(code)}\n`)
+  console.log(`  ${TWOTICK} link ${colors.bold(code)}\n`)
   note('Waiting for it. Ctrl-C stops; the same command goes on with the same code later.')
 }
 

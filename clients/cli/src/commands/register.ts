@@ -6,6 +6,7 @@ import { CommandError, EXIT } from '../command-error.ts'
 import { DEFAULT_URL, type GlobalOptions, probe } from '../open.ts'
 import { NOT_ENCRYPTED, printJson, warn } from '../print.ts'
 import { checkProfileName, listProfiles, openProfile, profilePath, shortPath } from '../profile.ts'
+import { TWOTICK } from '../typed.ts'
 
 export async function register(
   options: GlobalOptions,
@@ -30,7 +31,7 @@ export async function register(
   console.log(colors.dim(`  relay    ${url}`))
   warn(NOT_ENCRYPTED)
   const who = listProfiles().length > 1 ? `--as ${profile} ` : ''
-  console.log(`\nNext:  twotick ${who}chat <handle>     or     twotick ${who}listen`)
+  console.log(`\nNext:  ${TWOTICK} ${who}chat <handle>   or   ${TWOTICK} ${who}listen`)
 }
 
 interface Registration {
@@ -56,7 +57,7 @@ async function registerProfile({ profile, ...registration }: Registration): Prom
 
 function registeredAlready(profile: string): CommandError {
   return new CommandError(EXIT.profile, `The profile ${profile} is registered already.`, [
-    `twotick --as ${profile} status        says who it is`,
-    'twotick --as <name> register <handle>  makes another one',
+    `${TWOTICK} --as ${profile} status   says who it is`,
+    `${TWOTICK} --as <name> register <handle>   makes another one`,
   ])
 }

@@ -8,6 +8,7 @@ import { createNames, findRecipient, type Names } from '../names.ts'
 import { reason } from '../notice-text.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { clock, printJson } from '../print.ts'
+import { TWOTICK } from '../typed.ts'
 
 const FIRST_TICK_S = 30
 
@@ -52,7 +53,7 @@ async function firstTick({ stored }: SentMessage, { profile }: Opened, seconds: 
   const tick = await within(stored, seconds)
   if (tick) return tick
   throw new CommandError(EXIT.offline, `No tick within ${seconds} s. The message is kept here.`, [
-    `Any further command sends it, as soon as the relay takes it:  twotick --as ${profile} status`,
+    `Any further command sends it, as soon as the relay takes it:  ${TWOTICK} --as ${profile} status`,
   ])
 }
 

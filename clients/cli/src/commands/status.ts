@@ -7,6 +7,7 @@ import { createNames, groupName, type Names } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { clock, printJson } from '../print.ts'
 import { profilePath, shortPath } from '../profile.ts'
+import { TWOTICK } from '../typed.ts'
 
 const SHOWN_MAX = 10
 const COUNTED_MAX = 1_000
@@ -30,7 +31,7 @@ export async function status(options: GlobalOptions): Promise<void> {
     row('profile', shortPath(profilePath(profile)))
     row('relay', `${url}, connected`)
     row('position', `sent ${counts.sent}, received ${counts.received}`)
-    row('inbox', counts.inbox === 0 ? 'empty' : `${counts.inbox} to read: twotick listen`)
+    row('inbox', counts.inbox === 0 ? 'empty' : `${counts.inbox} to read: ${TWOTICK} listen`)
     row('outbox', waiting.length === 0 ? 'everything has both ticks' : `${waiting.length} waiting`)
     for (const message of waiting.slice(0, SHOWN_MAX))
       console.log(await waitingLine(message, names))
