@@ -19,6 +19,8 @@ const HELP = {
 
 Runs the whole relay on this machine: Postgres, NATS and Redis as private instances, the five
 services as processes. Data, secrets and logs are in .twotick/; remove that folder to start afresh.
+(Where Postgres' user cannot reach it, as in root's home, the data is in /var/lib/twotick/; the first
+start says where.)
 
   --port <port>    where devices connect (env TWOTICK_PORT, default 8700), on 127.0.0.1
 

@@ -15,6 +15,7 @@ import { createServiceProcess, serviceEnvironments, type ServiceName } from './s
 const ROOT = join(import.meta.dirname, '..')
 const STOP_MS = 30_000
 const PORT = 8700
+const HELP = 'see  npm start -- --help'
 
 /** What runs when: a service is started with, and stopped before, those that it calls. */
 const STOP_ORDER: ServiceName[][] = [
@@ -98,10 +99,18 @@ function seconds(): string {
 }
 
 function readPort(): number {
-  const { values } = parseArgs({ options: { port: { type: 'string' } } })
-  const port = Number(values.port ?? process.env['TWOTICK_PORT'] ?? PORT)
+  const given = portOption() ?? process.env['TWOTICK_PORT'] ?? PORT
+  const port = Number(given)
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port
-  throw new Error(`"${values.port ?? process.env['TWOTICK_PORT']}" is no port`)
+  throw new Error(`"${given}" is no port: ${HELP}`)
+}
+
+function portOption(): string | undefined {
+  try {
+    return parseArgs({ options: { port: { type: 'string' } } }).values.port
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${HELP}`, { cause: error })
+  }
 }
 
 function stopOnSignals({ stopping }: OpenScope): void {

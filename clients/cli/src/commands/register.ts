@@ -34,6 +34,8 @@ export async function register(
   console.log(`\nNext:  ${TWOTICK} ${who}chat <handle>   or   ${TWOTICK} ${who}listen`)
 }
 
+const COMMAND_COLUMNS = 46
+
 interface Registration {
   readonly profile: string
   readonly handle: string
@@ -57,7 +59,9 @@ async function registerProfile({ profile, ...registration }: Registration): Prom
 
 function registeredAlready(profile: string): CommandError {
   return new CommandError(EXIT.profile, `The profile ${profile} is registered already.`, [
-    `${TWOTICK} --as ${profile} status   says who it is`,
-    `${TWOTICK} --as <name> register <handle>   makes another one`,
+    `${TWOTICK} --as ${profile} status`.padEnd(COMMAND_COLUMNS) + 'says who it is',
+    `${TWOTICK} --as <name> register <handle>`.padEnd(COMMAND_COLUMNS) + 'makes another one',
+    `rm ${shortPath(profilePath(profile))}*`.padEnd(COMMAND_COLUMNS) +
+      'forgets it, if its relay is gone',
   ])
 }
