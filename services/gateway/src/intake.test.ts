@@ -144,6 +144,20 @@ describe('an unknown outcome', () => {
     expect(said).toEqual(['stored 1', 'stored 2', 'stored 3', 'stored 4'])
   })
 
+  test('waits until all that is under way is known, so that nothing is refused for its order', async () => {
+    const { intake, said, appends, validated, appended } = bench()
+    for (const no of [1, 2]) intake.accept(sendOf(no))
+    for (let count = 0; count < 2; count++) await validated()
+    await appended(UNKNOWN)
+    await vi.advanceTimersByTimeAsync(300)
+    expect(appends.map(({ no }) => no)).toEqual([2])
+    await appended(refusal(RefusalCode.OUT_OF_ORDER))
+    await vi.advanceTimersByTimeAsync(100)
+    expect(appends.map(({ no }) => no)).toEqual([1, 2])
+    for (let count = 0; count < 2; count++) await appended(stored)
+    expect(said).toEqual(['stored 1', 'stored 2'])
+  })
+
   test('may be settled by Stored alone', async () => {
     const { intake, said, validated, appended } = bench()
     intake.accept(sendOf(1))

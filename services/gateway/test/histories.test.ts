@@ -34,6 +34,8 @@ afterAll(async () => {
   await relay.close()
 })
 
+const askNothing = (recipientAccountId: string) => ({ queryId: 1, recipientAccountId, items: [] })
+
 const register = () => registerRaw(gateway.url, `device-${++handles}`)
 
 test('doorbells, ticks and takeovers of another epoch change nothing', async () => {
@@ -41,6 +43,9 @@ test('doorbells, ticks and takeovers of another epoch change nothing', async () 
   const { address } = device
   const session = await openRaw(device)
   await session.take('drained')
+  // Its first fetch is through when this is answered: it is live.
+  session.send({ $case: 'statusQuery', value: askNothing(address.accountId) })
+  await session.take('status')
   const entry: StoredEntry = { seq: 1, acceptedAtMs: 0, content: undefined }
   const event: GatewayEvent = {
     epoch: '0123456789abcdef',
@@ -59,7 +64,7 @@ test('doorbells, ticks and takeovers of another epoch change nothing', async () 
   session.send({ $case: 'ping', value: { number: 1 } })
   await session.take('pong')
   const kinds = session.frames.map(({ $case }) => $case)
-  expect(kinds).toEqual(['challenge', 'welcome', 'drained', 'resync', 'pong'])
+  expect(kinds).toEqual(['challenge', 'welcome', 'drained', 'status', 'resync', 'pong'])
   session.close()
 })
 
