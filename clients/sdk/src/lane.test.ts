@@ -83,6 +83,9 @@ describe('the lane', () => {
     expect(sendAll(result.lane).out).toEqual([[3, 2]])
     expect(welcome(lane, { ...stand, sentTag: tagAfter(3) })).toBe('forked')
     expect(welcome(lane, { ...stand, sentNo: 4 })).toBe('forked')
+    const { acceptedNo, acceptedTag } = result.lane
+    const others = { ...stand, sentNo: acceptedNo - 1, sentTag: acceptedTag }
+    expect(welcome(result.lane, others)).toBe('forked')
     expect(welcome(result.lane, { ...stand, sentNo: 1, sentTag: tagAfter(1) })).toBe('forked')
   })
 
@@ -94,6 +97,13 @@ describe('the lane', () => {
     if (result === 'forked') throw new Error('forked')
     expect(result.accepted).toEqual([])
     expect(sendAll(result.lane).out).toEqual([[4, 1]])
+  })
+
+  test('a number that this device never used is somebody else’s, whatever the epoch', () => {
+    // Goal: it would use that number again: the storage is an old copy.
+    const stand = { sameEpoch: false, sentNo: 5, sentTag: item(5).tag, lastNo: 4 }
+    expect(welcome(laneOf(4), stand)).toBe('forked')
+    expect(welcome(laneOf(4), { ...stand, lastNo: 5 })).not.toBe('forked')
   })
 })
 

@@ -9,6 +9,9 @@ import type { Device, DeviceOptions, Message, Storage } from '../src/index.ts'
 import { listAll, type Change, type Table } from '../src/storage.ts'
 import { startTinyRelay, type TinyRelay } from './tiny-relay.ts'
 
+/** Messages that no handler has had, beyond which nothing more is taken. */
+const INBOX_MAX = 1_000
+
 const open: Device[] = []
 let relay: TinyRelay
 
@@ -193,5 +196,36 @@ describe('a device and a relay that misbehaves', () => {
     await Promise.all([say(alice, bob, 'one'), say(alice, bob, 'two')])
     await waitFor(() => seen.length === 2, { what: 'both messages' })
     expect(seen).toEqual(['one', 'two'])
+  })
+  test('a status answer waits behind the notice that it relies on', async () => {
+    // Goal: gone means delivered only after all that the own mailbox said before it.
+    const [alice, carol] = [await newDevice('alice'), await newDevice('carol')]
+    const storage = memoryStorage()
+    await registerDevice({ url: relay.url, handle: 'bob', storage })
+    const bob = await openDevice({ storage, clientName: 'test', clientVersion: '1.0.0' })
+    open.push(bob)
+    await carol.close()
+    const sent = await say(bob, carol, 'nobody fetches it')
+    await sent.stored
+    for (let count = 0; count < INBOX_MAX; count += 1) await say(alice, bob, 'waits')
+    const isFull = async () => (await listAll(storage, 'inbox')).length === INBOX_MAX
+    await waitFor(isFull, { what: 'a full inbox' })
+
+    const { queries } = relay.model.seen
+    relay.model.expire(carol.address.accountId, 1)
+    const hears = relay.model.device(bob.address)?.say
+    hears?.({ $case: 'resync', value: {} })
+    await waitFor(() => relay.model.seen.queries > queries, { what: 'a question' })
+    const signalled = new Promise((resolve) => bob.on('signal', resolve))
+    const signal = { sender: alice.address, ciphertext: new Uint8Array() }
+    hears?.({ $case: 'signal', value: signal })
+    await signalled // so that the answer has come
+    await say(bob, alice, 'and a turn is over')
+    expect(bob.sent(sent.no)?.reach[carol.address.accountId]).toMatchObject({ at: 'waiting' })
+
+    bob.onMessage(() => undefined)
+    const { accountId } = carol.address
+    const undelivered = [{ accountId, kind: NoticeKind.EXPIRED }]
+    expect(await sent.delivered).toEqual({ delivered: [], undelivered })
   })
 })
