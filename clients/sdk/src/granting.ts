@@ -35,21 +35,21 @@ export function createGranting(options: GrantingOptions) {
   let isStopped = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  /** Goes through the wishes that are due. What fails for want of a connection is tried later. */
+  /** Goes through the wishes that are due. What fails is tried later, and holds up no other. */
   async function grantAll(): Promise<void> {
     isRunning = true
-    try {
-      for (const wish of book.wishes.values()) {
-        if (isStopped) return
-        if (wish.notBeforeMs <= book.now()) await grant(wish, options)
+    for (const wish of book.wishes.values()) {
+      if (isStopped) break
+      if (wish.notBeforeMs > book.now()) continue
+      try {
+        await grant(wish, options)
+      } catch {
+        // It is still a wish: without a connection, or the codec cannot encode it yet.
+        isPaused = true
       }
-    } catch {
-      // It is still a wish; whether there is a connection again is for later to see.
-      isPaused = true
-    } finally {
-      isRunning = false
-      if (book.wishes.size > 0 && !isStopped) timer ??= setTimeout(resume, RETRY_MS)
     }
+    isRunning = false
+    if (book.wishes.size > 0 && !isStopped) timer ??= setTimeout(resume, RETRY_MS)
   }
 
   function resume(): void {

@@ -6,6 +6,7 @@ import { NoticeKind } from '@twotick/protocol'
 import { waitFor } from '../../../test/wait.ts'
 import { memoryStorage, openDevice, registerDevice, RefusalCode } from '../src/index.ts'
 import type { Device, DeviceOptions, Message, Storage } from '../src/index.ts'
+import { plainCodec, type Codec } from '../src/codec.ts'
 import { listAll, type Change, type Table } from '../src/storage.ts'
 import { startTinyRelay, type TinyRelay } from './tiny-relay.ts'
 
@@ -227,5 +228,25 @@ describe('a device and a relay that misbehaves', () => {
     const { accountId } = carol.address
     const undelivered = [{ accountId, kind: NoticeKind.EXPIRED }]
     expect(await sent.delivered).toEqual({ delivered: [], undelivered })
+  })
+  test('what cannot be encoded again holds up nothing else', async () => {
+    // Goal: one message that the codec refuses is no reason to keep the others back.
+    const codec: Codec = {
+      ...plainCodec,
+      encode(content, devices) {
+        if (content.original?.no === 1) throw new Error('no keys')
+        return plainCodec.encode(content, devices)
+      },
+    }
+    const [alice, bob] = [await newDevice('alice', { codec }), await newDevice('bob')]
+    relay.model.rules.refuse = () => RefusalCode.MAILBOX_FULL
+    const sent = await Promise.all(['one', 'two'].map((text) => say(alice, bob, text)))
+    await Promise.all(sent.map(({ stored }) => expect(stored).rejects.toThrow()))
+    relay.model.rules.refuse = () => undefined
+    await alice.sendAgain(1)
+    await (
+      await alice.sendAgain(2)
+    ).delivered
+    expect(bob.texts).toEqual(['two'])
   })
 })
