@@ -1,20 +1,32 @@
 // A free port of loopback for a server that cannot choose one itself and must keep it over restarts.
 
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import type { ServerProcess } from './launch.ts'
 
 const TRIES_MAX = 5
 
+// Below the ports that kernels give to outgoing connections and to whoever asks for any port: one of
+// those, free a moment ago, is taken by somebody's connection before the server listens.
+const FIRST_PORT = 20_000
+const PORTS = 12_000
+
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
+  for (let attempt = 1; attempt <= PORTS; attempt += 1) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS)
+    if (await isFree(port)) return port
+  }
+  throw new Error(`no port of 127.0.0.1 from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} is free`)
+}
+
+async function isFree(port: number): Promise<boolean> {
   const probe = createServer()
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', resolve)
+  const isListening = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => resolve(true))
   })
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
+  if (isListening) await new Promise((resolve) => probe.close(resolve))
+  return isListening
 }
 
 /** Starts a server on a free port, on another one if that was taken in between. */
