@@ -86,6 +86,17 @@ describe('devices and the model relay', () => {
     )
   })
 
+  test('what is sent again to one device is not delivered by another', async () => {
+    // Goal: both fail the message and then what comes again; an empty part is no second tick.
+    const bothFail = [1, 2].map((who) => ({ do: 'fail', who }) as const)
+    const flow = (times: number) => ({ do: 'flow', who: times - 1 }) as const
+    const send = { do: 'send', who: 0 } as const
+    const history = [send, ...bothFail, flow(4), ...bothFail, flow(12)]
+    const world = await play(history)
+    expect(world.devices.map(({ failures }) => failures)).toEqual([[], [1, 2], [1, 3]])
+    check(world)
+  })
+
   test('with rollbacks too: what the store forgot is sent again, and applied once', async () => {
     // Goal: design §4 Rollback.
     await fc.assert(

@@ -19,7 +19,8 @@ interface Row {
   readonly sender?: Address
   readonly delivered: boolean
   readonly gone: boolean
-  readonly failedBy: readonly number[]
+  /** The devices that it is for, and that have not failed it. */
+  readonly slots: readonly number[]
 }
 
 export interface DeviceRow {
@@ -66,7 +67,9 @@ export function createModelRelay() {
 
   function append(accountId: string, row: Pick<Row, 'content' | 'send' | 'sender'>): void {
     const rows = mailbox(accountId)
-    rows.push({ ...row, seq: rows.length + 1, delivered: false, gone: false, failedBy: [] })
+    const slots = devicesOf(accountId).filter((each) => isFor(row, each.address))
+    const slotIds = slots.map(({ address }) => address.deviceId)
+    rows.push({ ...row, seq: rows.length + 1, delivered: false, gone: false, slots: slotIds })
     devicesOf(accountId).forEach(push)
   }
 
@@ -109,6 +112,7 @@ export function createModelRelay() {
     for (const row of mailbox(accountId).slice(by.acked, seq)) {
       const { sender, send } = row
       if (!sender || !send || sender.accountId === accountId || row.gone) continue
+      if (!row.slots.includes(by.address.deviceId)) continue
       if (failed.includes(row.seq)) fail(by, row)
       if (failed.includes(row.seq) || row.delivered) continue
       mailbox(accountId)[row.seq - 1] = { ...row, delivered: true }
@@ -121,10 +125,9 @@ export function createModelRelay() {
   /** The device's bit leaves; the last one closes the message. */
   function fail({ address }: DeviceRow, row: Row): void {
     const { accountId, deviceId } = address
-    const failedBy = [...row.failedBy, deviceId]
-    const isLast = devicesOf(accountId).every((each) => failedBy.includes(each.address.deviceId))
-    const closing = isLast && !row.delivered
-    mailbox(accountId)[row.seq - 1] = { ...row, failedBy, gone: closing }
+    const slots = row.slots.filter((each) => each !== deviceId)
+    const closing = slots.length === 0 && !row.delivered
+    mailbox(accountId)[row.seq - 1] = { ...row, slots, gone: closing }
     const kind = NoticeKind.UNPROCESSABLE
     const recipients = [{ accountId, deviceIds: [deviceId] }]
     if (row.sender && row.send) notify(row.sender, { kind, no: row.send.no, closing, recipients })
@@ -221,11 +224,20 @@ function isSame(one: Address | undefined, other: Address): boolean {
   return one !== undefined && addressKey(one) === addressKey(other)
 }
 
+function bytesFor(send: Send, own: Address): Uint8Array {
+  if (send.parts.length === 0) return send.ciphertext
+  const part = send.parts.find(({ address }) => isSame(address, own))
+  return part?.ciphertext ?? new Uint8Array()
+}
+
+/** An empty part is for nobody: the ack of its device gives no tick. */
+function isFor({ send }: Pick<Row, 'send'>, own: Address): boolean {
+  return send !== undefined && bytesFor(send, own).length > 0
+}
+
 function contentFor({ content, send, sender }: Row, own: Address): Entry['content'] {
   if (content.$case !== 'envelope' || !send) return content
-  const part = send.parts.find(({ address }) => isSame(address, own))
-  const bytes = send.parts.length > 0 ? part?.ciphertext : send.ciphertext
-  const ciphertext = isSame(sender, own) || !bytes ? new Uint8Array() : bytes
+  const ciphertext = isSame(sender, own) ? new Uint8Array() : bytesFor(send, own)
   const value: Envelope = { ...content.value, ciphertext }
   return { $case: 'envelope', value }
 }

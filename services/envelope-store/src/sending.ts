@@ -25,7 +25,9 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
     return undefined
   }
   recipients.delete(sender.accountId)
-  const partsOf = Map.groupBy(append.parts, (part) => part.address?.accountId ?? '')
+  // An empty part is how a sender says that it knows of a device and has nothing for it.
+  const filled = append.parts.filter((part) => part.ciphertext.length > 0)
+  const partsOf = Map.groupBy(filled, (part) => part.address?.accountId ?? '')
   const copies = new Map<AccountId, Copy>()
   for (const accountId of recipients) {
     const parts = partsOf.get(accountId) ?? []

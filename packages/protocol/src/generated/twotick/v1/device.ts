@@ -286,7 +286,10 @@ export interface Send {
   lifetimeS: number;
   /** the same for each recipient device; or else */
   ciphertext: Uint8Array;
-  /** one for each recipient device, the sender's other devices included */
+  /**
+   * One for each recipient device, the sender's other devices included; empty where there is nothing
+   * for it: that device's ack is no second tick.
+   */
   parts: Part[];
 }
 
