@@ -22,6 +22,8 @@ export interface ServerSpec extends Tether {
   readyLine: string
   /** The signal that stops it in an orderly way. */
   stopSignal: NodeJS.Signals
+  /** Beside PATH, LC_ALL and TZ. */
+  env?: Record<string, string> | undefined
   /** A file that gets its log; without it only the last lines are kept, for error messages. */
   logFile?: string | undefined
 }
@@ -97,7 +99,7 @@ async function begin(spec: ServerSpec): Promise<Running> {
     detached: true,
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
+    env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC', ...spec.env },
   })
   const log = spec.logFile === undefined ? null : openSync(spec.logFile, 'a', 0o600)
   let tail = ''

@@ -22,6 +22,8 @@ export interface PostgresOptions {
   /** false spares the disk: fine for tests, as no killed process loses what the kernel has. */
   fsync: boolean
   settings?: Record<string, string>
+  /** Of its processes, beside what every server has. */
+  env?: Record<string, string>
   logFile?: string
 }
 
@@ -32,7 +34,7 @@ export interface PrivatePostgres extends ServerProcess {
 
 /** Starts Postgres on a data folder, making that first if need be (about 1 s). */
 export async function startPrivatePostgres(options: PostgresOptions): Promise<PrivatePostgres> {
-  const { dataFolder, socketFolder, logFile } = options
+  const { dataFolder, socketFolder, env, logFile } = options
   if (Buffer.byteLength(socketFolder) > SOCKET_FOLDER_BYTES_MAX) {
     throw new Error(`${socketFolder}: too long for a unix socket's path`)
   }
@@ -60,6 +62,7 @@ export async function startPrivatePostgres(options: PostgresOptions): Promise<Pr
     stopSignal: 'SIGINT',
     orphanSignal: 'INT',
     user,
+    env,
     logFile,
   })
   return Object.assign(server, {

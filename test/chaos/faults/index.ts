@@ -1,0 +1,8 @@
+// All faults there are. A random schedule draws from these; `--faults` names them.
+
+import type { Fault } from '../fault.ts'
+import { lineFaults } from './lines.ts'
+import { processFaults } from './processes.ts'
+import { redisFaults } from './redis.ts'
+
+export const FAULTS: readonly Fault[] = [...processFaults, ...redisFaults, ...lineFaults]

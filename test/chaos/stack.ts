@@ -1,0 +1,154 @@
+// The running stack that faults are injected into: private Postgres, NATS and Redis, one or more
+// replicas of each service as processes, and a line (line.ts) between any two parts. Every
+// connection goes over a line; devices come over one that spreads them over the gateways that are
+// ready, as a load balancer would.
+
+import { chmodSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Scope } from '@twotick/chassis'
+import pg from 'pg'
+import { openLog } from '../../scripts/log-file.ts'
+import { secretFiles } from '../../scripts/running.ts'
+import {
+  createDatabase,
+  DIRECTORY_ROLE,
+  prepareDatabase,
+  STORE_ROLE,
+  withDatabase,
+  withRole,
+} from '../../scripts/servers/database.ts'
+import { startPrivateNats } from '../../scripts/servers/nats.ts'
+import { type PrivatePostgres, startPrivatePostgres } from '../../scripts/servers/postgres.ts'
+import { type PrivateRedis, startPrivateRedis } from '../../scripts/servers/redis.ts'
+import { makeServerFolder, serverUser } from '../../scripts/servers/unprivileged.ts'
+import type { ServerProcess } from '../../scripts/servers/launch.ts'
+import {
+  createServiceProcess,
+  type ServiceName,
+  type ServiceProcess,
+} from '../../scripts/services.ts'
+import type { Fleet } from './fleet.ts'
+import type { Line } from './line.ts'
+import { createReadiness } from './readiness.ts'
+import { wire } from './wiring.ts'
+
+export const DATABASE = 'twotick'
+
+/** How Postgres is started; a fault's `prepare` may change it. */
+export interface PostgresSetting {
+  /** Its data; must be reachable for the servers' user (scripts/servers/unprivileged.ts). */
+  dataFolder: string
+  settings: Record<string, string>
+  /** Of its processes, beside PATH, LC_ALL and TZ: LD_PRELOAD, say. */
+  env: Record<string, string>
+}
+
+export interface StackSetting {
+  /** Of the run: data, logs and histories. */
+  readonly folder: string
+  readonly replicas: number
+  readonly postgres: PostgresSetting
+  /** More environment for every service, over what it is given anyway. */
+  readonly env: NodeJS.ProcessEnv
+}
+
+/** One replica of one service. */
+export interface Replica {
+  /** `gateway 2` */
+  readonly name: string
+  readonly service: ServiceName
+  readonly process: ServiceProcess
+}
+
+export interface Stack {
+  /** Where devices connect. */
+  readonly url: string
+  readonly replicas: readonly Replica[]
+  readonly postgres: PrivatePostgres & { readonly dataFolder: string }
+  readonly nats: ServerProcess
+  readonly redis: PrivateRedis
+  /** By name: `devices > gateway`, `gateway > envelope-store 2`, `envelope-store > postgres`, … */
+  readonly lines: readonly Line[]
+  /** The devices; there once the run has started them. */
+  fleet: Fleet | undefined
+  /** Rows of a query as the superuser, straight to Postgres and not over a line. */
+  sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+}
+
+/** What `postgres` is if no fault changes it: everything durable, as in production. */
+export function postgresSetting(folder: string): PostgresSetting {
+  return { dataFolder: join(folder, 'postgres'), settings: {}, env: {} }
+}
+
+/** Starts everything; what it opens is closed with the scope. About three seconds. */
+export async function openStack(setting: StackSetting, scope: Scope): Promise<Stack> {
+  const { folder } = setting
+  const postgres = await openPostgres(setting, scope)
+  const [nats, redis] = await Promise.all([startPrivateNats(), startPrivateRedis()])
+  scope.defer('nats', () => nats.stop())
+  scope.defer('redis', () => redis.stop())
+
+  const database = withDatabase(postgres.url, DATABASE)
+  const plan = {
+    ...secretFiles(folder),
+    storeUrl: withRole(database, STORE_ROLE),
+    directoryUrl: withRole(database, DIRECTORY_ROLE),
+    natsUrl: nats.url,
+    redisUrl: redis.url,
+    postgresSocket: join(socketFolder(folder), '.s.PGSQL.5432'),
+    replicas: setting.replicas,
+  }
+  const readiness = createReadiness()
+  const { url, lines, environments } = await wire(plan, readiness)
+  scope.defer('lines', () => Promise.all(lines.map((line) => line.close())))
+  const replicas = environments.map(({ name, service, env }): Replica => {
+    const log = openLog(folder, name.replace(' ', '-'))
+    const whole = { ...env, ...setting.env }
+    return { name, service, process: createServiceProcess(service, whole, log.write) }
+  })
+  scope.defer('services', () => stopAll(replicas))
+  await Promise.all(replicas.map(({ process }) => process.start()))
+  readiness.watch(replicas)
+  scope.defer('readiness', () => readiness.stop())
+
+  const pool = new pg.Pool({ connectionString: database, max: 2, connectionTimeoutMillis: 5_000 })
+  pool.on('error', () => undefined) // a fault; the query in flight fails with it
+  scope.defer('pool', () => pool.end())
+  const sql = async (text: string, values?: unknown[]) => (await pool.query(text, values)).rows
+  return { url, replicas, postgres, nats, redis, lines, fleet: undefined, sql }
+}
+
+async function stopAll(replicas: readonly Replica[]): Promise<void> {
+  const isGateway = ({ service }: Replica) => service === 'gateway'
+  for (const those of [replicas.filter(isGateway), replicas.filter((one) => !isGateway(one))]) {
+    await Promise.all(
+      those.map(async ({ process }) => {
+        await process.signal('SIGCONT')
+        await process.stop()
+      }),
+    )
+  }
+}
+
+async function openPostgres({ folder, postgres }: StackSetting, scope: Scope) {
+  mkdirSync(folder, { recursive: true })
+  chmodSync(folder, 0o711) // Postgres' user goes through it
+  const { dataFolder, settings, env } = postgres
+  makeServerFolder(dataFolder, serverUser())
+  const server = await startPrivatePostgres({
+    dataFolder,
+    socketFolder: socketFolder(folder),
+    fsync: true,
+    settings,
+    env,
+    logFile: join(folder, 'postgres.log'),
+  })
+  scope.defer('postgres', () => server.stop())
+  await createDatabase(server.url, DATABASE)
+  await prepareDatabase(withDatabase(server.url, DATABASE))
+  return Object.assign(server, { dataFolder })
+}
+
+function socketFolder(folder: string): string {
+  return join(folder, 'socket')
+}
