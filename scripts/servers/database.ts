@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { migrate } from '@twotick/chassis'
+import { type Logger, migrate } from '@twotick/chassis'
 import pg from 'pg'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -18,21 +18,53 @@ export const SCHEMAS = [
   { service: 'metadata-validation', schema: 'directory' },
 ] as const
 
+export type Schema = (typeof SCHEMAS)[number]['schema']
+
+/** Where the SQL lies. */
+export interface SqlFiles {
+  readonly roles: string
+  /** The folder of a schema's migrations. */
+  migrations(schema: Schema): string
+}
+
+export interface Preparation {
+  readonly files?: SqlFiles
+  /** The passwords that the services' roles get; a role without one keeps what it has. */
+  readonly passwords?: Readonly<Partial<Record<string, string>>>
+  readonly log?: Logger
+}
+
 /** Runs roles.sql and all migrations; does nothing new on a database that has them. */
-export async function prepareDatabase(url: string): Promise<void> {
-  const password = decodeURIComponent(split(url).password)
+export async function prepareDatabase(
+  url: string,
+  { files = CHECKOUT, passwords = ownersPassword(url), log }: Preparation = {},
+): Promise<void> {
   await withClient(url, async (client) => {
-    await client.query(await readFile(join(ROOT, 'deploy/postgres/roles.sql'), 'utf8'))
-    // A given server may ask for passwords. The services' roles get the given one: these databases
-    // are for development and tests, and whoever runs them holds it anyway.
-    if (password === '') return
+    await client.query(await readFile(files.roles, 'utf8'))
     for (const role of [STORE_ROLE, DIRECTORY_ROLE]) {
+      const password = passwords[role]
+      if (!password) continue
       await client.query(`alter role ${role} password ${client.escapeLiteral(password)}`)
     }
   })
-  for (const { service, schema } of SCHEMAS) {
-    await migrate(url, join(ROOT, 'services', service, 'migrations'), schema)
-  }
+  for (const { schema } of SCHEMAS) await migrate(url, files.migrations(schema), schema, log)
+}
+
+const CHECKOUT: SqlFiles = {
+  roles: join(ROOT, 'deploy/postgres/roles.sql'),
+  migrations(schema) {
+    const { service } = SCHEMAS.find((owned) => owned.schema === schema) as (typeof SCHEMAS)[number]
+    return join(ROOT, 'services', service, 'migrations')
+  },
+}
+
+/**
+ * A given server may ask for passwords. The services' roles get the given one: these databases are
+ * for development and tests, and whoever runs them holds it anyway.
+ */
+function ownersPassword(url: string) {
+  const password = decodeURIComponent(split(url).password)
+  return { [STORE_ROLE]: password, [DIRECTORY_ROLE]: password }
 }
 
 /** Makes a database, a copy of `template` where one is named. */

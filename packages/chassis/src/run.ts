@@ -3,7 +3,7 @@
 //   read config -> open the scope -> health server -> start -> (signal) -> close the scope -> exit
 //
 // Exit code 0: stopped as asked; 1: something failed; 2: the configuration is wrong. A second signal
-// ends the process at once. Nothing else calls process.exit.
+// ends the process at once. Nothing else calls process.exit. `runOnce` is for what ends by itself.
 
 import type { z } from 'zod'
 import {
@@ -54,6 +54,26 @@ export async function run<S extends ConfigSchema, T>(
   await stopTelemetry()
   log.info('stopped')
   process.exit(isStarted && isClosed ? 0 : 1)
+}
+
+/**
+ * Runs a program that ends by itself, like a migration, with a service's configuration, log and exit
+ * codes. A signal ends it where it is.
+ */
+export async function runOnce<S extends ConfigSchema>(
+  name: string,
+  schema: S,
+  work: (config: z.infer<S>, log: Logger) => Promise<void>,
+): Promise<void> {
+  const configured = readOrExplain(name, schema)
+  if (configured === undefined) return
+  const log = createLog(name, configured.life.log.level)
+  try {
+    await work(configured.config, log)
+  } catch (error) {
+    log.fatal({ error }, 'failed')
+    process.exitCode = 1
+  }
 }
 
 /** Starts, unless a signal comes first: then what is open by then is closed like after a start. */

@@ -10,6 +10,23 @@ import {
   whole,
 } from '@twotick/chassis'
 import { z } from 'zod'
+import { parseNetworks } from './client-address.ts'
+
+function networks(meaning: string) {
+  return z
+    .string()
+    .default('')
+    .transform((given, context) => {
+      const parsed = parseNetworks(given)
+      if (parsed !== undefined) return parsed
+      context.addIssue({
+        code: 'custom',
+        message: 'expected networks like 10.0.0.0/8 between commas',
+      })
+      return z.NEVER
+    })
+    .describe(meaning)
+}
 
 export const configSchema = z.object({
   listen: listen('where devices connect by WebSocket'),
@@ -24,6 +41,7 @@ export const configSchema = z.object({
 
   connectionsMax: whole('connections of one replica', { default: 50_000 }),
   connectionsPerAddressMax: whole('connections from one network address', { default: 2_000 }),
+  trustedProxies: networks('proxies whose X-Forwarded-For says who connects, comma-separated'),
   handshakeMs: whole('for a connection to come to a session', { default: 10_000 }),
   silenceMs: whole('of silence, after which a connection ends', { default: 35_000 }),
 

@@ -2,12 +2,13 @@
 // `ws` leaves open is set here.
 
 import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, BlockList } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseListen } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { clientAddress } from './client-address.ts'
 import type { GatewayEvents } from './events.ts'
 import {
   createTurn,
@@ -31,6 +32,8 @@ export interface ListenerOptions {
   readonly listen: string
   readonly connectionsMax: number
   readonly connectionsPerAddressMax: number
+  /** Whose X-Forwarded-For is believed. */
+  readonly trustedProxies: BlockList
 }
 
 export interface Listener {
@@ -84,7 +87,9 @@ export async function openListener(
     raw.on('error', () => raw.destroy())
     if (!offeredProtocols(request).includes(SUBPROTOCOL)) return refuse(raw, '400 Bad Request')
     if (sockets.size >= options.connectionsMax) return refuse(raw, '503 Service Unavailable')
-    const address = request.socket.remoteAddress ?? ''
+    const peer = request.socket.remoteAddress ?? ''
+    const forwardedFor = request.headers['x-forwarded-for']
+    const address = clientAddress(peer, forwardedFor, options.trustedProxies)
     webSockets.handleUpgrade(request, raw, head, (ws) => connected(ws, raw, address))
   })
   await new Promise<void>((resolve, reject) => {
