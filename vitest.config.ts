@@ -8,7 +8,10 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{packages,services,clients}/*/src/**/*.test.ts'],
+          include: [
+            '{packages,services,clients}/*/src/**/*.test.ts',
+            'test/{ledger,chaos}/**/*.test.ts',
+          ],
           testTimeout: 30_000,
         },
       },
