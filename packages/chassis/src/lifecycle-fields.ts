@@ -8,7 +8,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export const lifecycleFields = z.object({
   health: z.object({
-    listen: listen('where /healthz and /readyz are answered over HTTP').optional(),
+    listen: listen('where /healthz and /readyz are answered, and gRPC health').optional(),
   }),
   log: z.object({ level: oneOf('what is logged, and what is graver', LOG_LEVELS, 'info') }),
   drainMs: whole('for everything that is to be finished after SIGTERM', { default: 10_000 }),

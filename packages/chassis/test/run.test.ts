@@ -1,3 +1,5 @@
+import { credentials, status } from '@grpc/grpc-js'
+import { HealthCheckResponse_ServingStatus, HealthClient } from '@twotick/protocol/services'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
@@ -67,6 +69,29 @@ test('health: live at once, ready when the service says so, gone at the end', as
   service.child.kill('SIGINT')
   expect(await service.code()).toBe(0)
   await expect(fetch(`${at}/healthz`)).rejects.toThrow()
+})
+
+test('health over gRPC, as Kubernetes asks: without identity, on the port that answers HTTP', async () => {
+  const service = garden({
+    TWOTICK_HEALTH_LISTEN: '127.0.0.1:0',
+    TWOTICK_READY_AFTER_MS: '3000',
+  })
+  await service.until('planted')
+  const port = /"port":(\d+)/.exec(service.output())?.[1]
+  const client = new HealthClient(`127.0.0.1:${port}`, credentials.createInsecure())
+  const ask = (about: string) =>
+    new Promise<number>((resolve) => {
+      client.check({ service: about }, (error, reply) => resolve(error?.code ?? reply.status))
+    })
+  expect(await ask('liveness')).toBe(HealthCheckResponse_ServingStatus.SERVING)
+  expect(await ask('')).toBe(HealthCheckResponse_ServingStatus.NOT_SERVING)
+  expect(await ask('else')).toBe(status.NOT_FOUND)
+  await service.until('"ready"')
+  expect(await ask('')).toBe(HealthCheckResponse_ServingStatus.SERVING)
+  expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200)
+  service.child.kill('SIGTERM')
+  expect(await service.code()).toBe(0)
+  client.close()
 })
 
 test('a signal during a start that hangs undoes what was opened by then', async () => {
