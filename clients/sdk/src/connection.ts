@@ -28,6 +28,8 @@ interface ConnectionOptions {
   lost(end: LinkEnd): void
   /** The relay's last word: no further attempt is made. */
   final(reason: StopReason, end: LinkEnd): void
+  /** By default a WebSocket. */
+  readonly dial?: typeof openLink
 }
 
 export interface Connection {
@@ -40,6 +42,7 @@ export interface Connection {
 const NO_WORD: LinkEnd = { code: RefusalCode.REFUSAL_CODE_UNSPECIFIED, detail: '', retryAfterMs: 0 }
 
 export function stayConnected(options: ConnectionOptions): Connection {
+  const { dial: open = openLink } = options
   let link: Link | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let isStopped = false
@@ -74,7 +77,7 @@ export function stayConnected(options: ConnectionOptions): Connection {
       else from.close()
     }
 
-    const dialled = openLink(options.url, {
+    const dialled = open(options.url, {
       frame,
       closed() {
         if (isStopped) return

@@ -21,7 +21,7 @@ export interface Link {
   close(): void
 }
 
-interface LinkEvents {
+export interface LinkEvents {
   /** A frame, other than the heartbeat's. */
   frame(frame: DownFrame, link: Link): void
   /** The last call, whoever ended it. */
