@@ -26,6 +26,23 @@ start says where.)
 
 DATABASE_URL, NATS_URL, REDIS_URL   servers to use instead of private ones. The database gets roles,
 schemas and migrations, so its URL must be its owner's, with the right to make roles.`,
+  chaos: `npm run chaos [-- <options>]
+
+Runs the whole relay, two replicas of each service, under traffic and a seeded random schedule of
+faults, and judges what the devices have seen. Exit code 0: the promise held; 1: it did not; 2: there
+is no verdict.
+
+  --seed <n>        of the schedule (default: a random one)
+  --minutes <n>     with traffic (default 3); then it drains, a minute and a quarter at most
+  --rate <n>        messages a second that the devices try for (default 600)
+  --accounts <n>    of proper devices (default 60)
+  --crashers <n>    devices whose processes die now and then (default 4)
+  --replicas <n>    of each service (default 2)
+  --faults <names>  between commas, * at the end of one; none; default: all
+  --list            the names of all faults
+  --json <file>     appends the verdict as one line
+  --report <file>   where the HTML report goes (default: in a temp folder)
+  --keep            keeps histories and logs although it is green`,
 }
 
 const [command, ...args] = process.argv.slice(2)

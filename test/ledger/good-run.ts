@@ -18,9 +18,11 @@ export function goodRun(): Run {
   return {
     run: [
       { t: 0, at: 'phase', phase: 'quiet' },
-      { t: 100, at: 'fault', number: 1, name: 'stop postgres', stopsCommits: true },
+      { t: 100, at: 'fault', number: 1, name: 'stop postgres' },
+      { t: 100, at: 'standstill', number: 1 },
+      { t: 900, at: 'standstill-ends', number: 1 },
       { t: 900, at: 'healed', number: 1 },
-      { t: 2_000, at: 'rows', stuck: 0, detail: '' },
+      { t: 2_000, at: 'rows', left: [] },
     ],
     alice: [
       { t: 1, at: 'opened', device: ALICE, role: 'sender' },

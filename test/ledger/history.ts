@@ -22,6 +22,7 @@ export type DeviceEvent = { readonly t: number } & (
       readonly waiting: readonly (readonly [MessageName, string])[]
       readonly stored: readonly number[]
       readonly delivered: readonly (readonly [number, string])[]
+      readonly closed: readonly (readonly [number, string])[]
     }
   /** About to be durable in the outbox. `id` is in the body; `to` are the recipient accounts. */
   | {
@@ -89,11 +90,13 @@ export type RunEvent = { readonly t: number } & (
       readonly at: 'fault'
       readonly number: number
       readonly name: string
-      readonly stopsCommits: boolean
     }
+  /** From here until it ends nothing can be committed. */
+  | { readonly at: 'standstill'; readonly number: number }
+  | { readonly at: 'standstill-ends'; readonly number: number }
   | { readonly at: 'healed'; readonly number: number }
-  /** Rows that nobody waits for, at the end. */
-  | { readonly at: 'rows'; readonly stuck: number; readonly detail: string }
+  /** Entries left in Postgres at the end, by account. */
+  | { readonly at: 'rows'; readonly left: readonly (readonly [string, number])[] }
 )
 
 export interface Histories {

@@ -67,6 +67,7 @@ function addAnswers(
     else if (event.at === 'found') {
       for (const no of event.stored) stored(no, event.t)
       for (const [no, account] of event.delivered) delivered(no, account, event.t)
+      for (const [no, account] of event.closed) ofThis(no)?.notices.set(account, true)
     } else if (event.at === 'rejected' && event.isDefinite) {
       const message = ofThis(event.no)
       if (message !== undefined) message.rejectedAt ??= event.t

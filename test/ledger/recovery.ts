@@ -70,11 +70,11 @@ function settle(message: MessageAccount, devices: DevicesByAccount): Settled {
   return { sentAt, receivedAt, tickedAt }
 }
 
-export function faultsOf(run: readonly RunEvent[]) {
+function faultsOf(run: readonly RunEvent[]) {
   return run.flatMap((event) => {
     if (event.at !== 'fault') return []
-    const { number, name, t, stopsCommits } = event
+    const { number, name, t } = event
     const healed = run.find((each) => each.at === 'healed' && each.number === number)
-    return [{ number, name, at: t, healedAt: healed?.t ?? Infinity, stopsCommits }]
+    return [{ number, name, at: t, healedAt: healed?.t ?? Infinity }]
   })
 }

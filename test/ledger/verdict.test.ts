@@ -13,7 +13,7 @@ import {
   receiver,
   without,
 } from './good-run.ts'
-import { type DeviceEvent, parseHistory } from './history.ts'
+import { type DeviceEvent, parseHistory, type RunEvent } from './history.ts'
 import { judge } from './verdict.ts'
 
 it('a run that went well', () => {
@@ -23,7 +23,7 @@ it('a run that went well', () => {
   expect(verdict.counts).toMatchObject({ attempted: 2, ticked: 2, delivered: 2, devices: 3 })
   expect(verdict.recoveries).toEqual([
     {
-      ...{ number: 1, name: 'stop postgres', at: 100, healedAt: 900, stopsCommits: true },
+      ...{ number: 1, name: 'stop postgres', at: 100, healedAt: 900 },
       ...{ receivedMs: 60, tickedMs: 100, sendWaitMs: 610, welcomeWaitMs: 0 },
     },
   ])
@@ -134,7 +134,7 @@ it('twice: kept again', () => {
 it('twice: handed out again, unless a restart has found it without a handler', () => {
   const again: DeviceEvent = { t: 980, at: 'received', of: `${ALICE}#2` }
   const found2: DeviceEvent = {
-    ...{ t: 975, at: 'found', stored: [], delivered: [] },
+    ...{ t: 975, at: 'found', stored: [], delivered: [], closed: [] },
     waiting: [[`${ALICE}#2`, 'two']],
   }
   expect(found((run) => run.bob.push(again))).toEqual(['twice'])
@@ -248,6 +248,7 @@ it('no tick is missing at a sender that crashed and found it in its storage', ()
   const kinds = found((run) => {
     run.alice = without(run.alice, 'delivered', 'stored', 'present')
     const found2 = {
+      closed: [],
       stored: [1, 2],
       delivered: [
         [1, 'bob'],
@@ -276,11 +277,14 @@ it.each<[string, DeviceEvent]>([
   expect(kinds).toEqual(['wrongEnds'])
 })
 
-it('rows stuck', () => {
-  const kinds = found((run) => {
-    run.run.push({ t: 2_000, at: 'rows', stuck: 3, detail: 'of 1 account' })
+it('rows stuck: left behind where every device is connected, not where one is away', () => {
+  const left: RunEvent = { t: 2_000, at: 'rows', left: [['bob', 3]] }
+  expect(found((run) => run.run.push(left))).toEqual(['rowsStuck'])
+  const away = found((run) => {
+    run.run.push(left)
+    run.bob2 = [...without(run.bob2, 'present'), { t: 3, at: 'away' }]
   })
-  expect(kinds).toEqual(['rowsStuck'])
+  expect(away).toEqual([])
 })
 
 it('a history that a kill has cut within a line is read up to there', () => {

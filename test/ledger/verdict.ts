@@ -8,11 +8,11 @@ import { accountFor, type DeviceAccount } from './device-account.ts'
 import { type Finding, FINDING_KINDS, type FindingKind } from './finding.ts'
 import type { Histories, RunEvent } from './history.ts'
 import { type MessageAccount, messagesOf } from './message-account.ts'
-import { faultsOf, recoveries, type Recovery } from './recovery.ts'
+import { recoveries, type Recovery } from './recovery.ts'
 import { findOutOfOrder, findTwice } from './rules/effect.ts'
-import { findLost, findUnexpected } from './rules/reach.ts'
+import { type DevicesByAccount, findLost, findUnexpected } from './rules/reach.ts'
 import { findWrongEnds, findWrongPushes } from './rules/sessions.ts'
-import { findMissingTicks, findTickLies } from './rules/ticks.ts'
+import { findMissingTicks, findTickLies, standstillsOf } from './rules/ticks.ts'
 
 export interface Verdict {
   readonly isGreen: boolean
@@ -42,19 +42,16 @@ export function judge({ run, devices: histories }: Histories): Verdict {
   const byName = new Map(devices.map((each) => [each.device, each]))
   const messages = messagesOf(devices)
   const all = [...messages.values()]
-  const standstills = faultsOf(run)
-    .filter(({ stopsCommits }) => stopsCommits)
-    .map(({ at, healedAt }) => ({ from: at, to: healedAt }))
   const findings = [
     ...findLost(all, byAccount),
     ...findUnexpected(messages, devices),
     ...findTwice(devices),
     ...findOutOfOrder(messages, devices),
-    ...findTickLies(all, byAccount, standstills),
+    ...findTickLies(all, byAccount, standstillsOf(run)),
     ...findMissingTicks(all, byAccount, byName),
     ...devices.flatMap(findWrongPushes),
     ...findWrongEnds(devices),
-    ...findStuckRows(run),
+    ...findStuckRows(run, byAccount),
   ]
   return {
     isGreen: findings.length === 0,
@@ -64,10 +61,13 @@ export function judge({ run, devices: histories }: Histories): Verdict {
   }
 }
 
-function findStuckRows(run: readonly RunEvent[]): Finding[] {
-  return run.flatMap((event): Finding[] => {
-    if (event.at !== 'rows' || event.stuck === 0) return []
-    return [{ kind: 'rowsStuck', what: event.detail, count: event.stuck }]
+/** Where every device is connected, or has left, no entry is left in the mailbox. */
+function findStuckRows(run: readonly RunEvent[], devices: DevicesByAccount): Finding[] {
+  const left = run.flatMap((event) => (event.at === 'rows' ? event.left : []))
+  return left.flatMap(([account, count]): Finding[] => {
+    const own = devices.get(account) ?? []
+    if (!own.every(({ isPresent, hasLeft }) => isPresent || hasLeft)) return []
+    return [{ kind: 'rowsStuck', what: `${count} in the mailbox of ${account}`, count }]
   })
 }
 

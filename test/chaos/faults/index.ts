@@ -1,8 +1,14 @@
 // All faults there are. A random schedule draws from these; `--faults` names them.
 
 import type { Fault } from '../fault.ts'
+import { deviceFaults } from './devices.ts'
 import { lineFaults } from './lines.ts'
 import { processFaults } from './processes.ts'
 import { redisFaults } from './redis.ts'
 
-export const FAULTS: readonly Fault[] = [...processFaults, ...redisFaults, ...lineFaults]
+export const FAULTS: readonly Fault[] = [
+  ...processFaults,
+  ...redisFaults,
+  ...lineFaults,
+  ...deviceFaults,
+]

@@ -3,7 +3,7 @@
 
 import type { DeviceAccount } from '../device-account.ts'
 import type { Finding } from '../finding.ts'
-import { type MessageName, numberOf, senderOf } from '../history.ts'
+import { type DeviceEvent, type MessageName, numberOf, senderOf } from '../history.ts'
 
 export function findWrongPushes({ device, history }: DeviceAccount): Finding[] {
   const findings: Finding[] = []
@@ -69,6 +69,8 @@ function findDisorder(device: string, mailbox: ReadonlyMap<number, MessageName>)
   return findings
 }
 
+const STATES = new Set<DeviceEvent['at']>(['opened', 'stopped', 'away', 'present'])
+
 /** Which ends a device may meet, and what must have happened before. */
 const CAUSES: Record<string, string> = { forked: 'restored', unlinked: 'leaving' }
 
@@ -79,8 +81,8 @@ export function findWrongEnds(devices: readonly DeviceAccount[]): Finding[] {
     ),
   )
   return devices.flatMap(({ device, history, isPresent }): Finding[] => {
-    const last = history.findLast(({ at }) => at === 'stopped' || at === 'away' || at === 'present')
-    const isGone = !isPresent && last?.at !== 'away' && last?.at !== 'stopped'
+    const last = history.findLast(({ at }) => STATES.has(at))
+    const isGone = !isPresent && last?.at === 'opened'
     if (isGone) return [{ kind: 'wrongEnds', device, what: 'not connected at the end of the run' }]
     return history.flatMap((event): Finding[] => {
       if (event.at !== 'stopped') return []

@@ -2,6 +2,7 @@
 
 import type { DeviceAccount } from '../device-account.ts'
 import type { Finding } from '../finding.ts'
+import type { RunEvent } from '../history.ts'
 import type { MessageAccount } from '../message-account.ts'
 import type { DevicesByAccount } from './reach.ts'
 
@@ -9,6 +10,15 @@ import type { DevicesByAccount } from './reach.ts'
 export interface Standstill {
   readonly from: number
   readonly to: number
+}
+
+export function standstillsOf(run: readonly RunEvent[]): Standstill[] {
+  return run.flatMap((event) => {
+    if (event.at !== 'standstill') return []
+    const { number, t: from } = event
+    const end = run.find((each) => each.at === 'standstill-ends' && each.number === number)
+    return [{ from, to: end?.t ?? from }]
+  })
 }
 
 /** A signal takes a moment until the last process stands still. */
@@ -40,7 +50,7 @@ export function findTickLies(
         )
       }
     }
-    for (const [account, isClosing] of message.notices) {
+    for (const [account, isClosing] of message.isAgain ? [] : message.notices) {
       const own = devices.get(account) ?? []
       if (!isClosing || !own.some((each) => each.isPresent && each.kept.has(message.name))) continue
       found(message, 'a notice that nobody has it, and a connected device has it')

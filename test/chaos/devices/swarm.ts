@@ -1,0 +1,219 @@
+// A process of proper devices (observed-device.ts). It is told what to do over its channel, and ends
+// when that does. Killed and started again with the same order it goes on where its storages are.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { claimDevice, createLinkCode, type To } from '@twotick/sdk'
+import { createRandom, type Random } from '../random.ts'
+import {
+  hasStorage,
+  type ObservedDevice,
+  openObserved,
+  openStore,
+  patiently,
+  registerPatiently,
+  type Store,
+} from './observed-device.ts'
+import type { AccountOrder, Command, Figures, Report, Role, SwarmOrder } from './orders.ts'
+import { pickyCodec } from './picky-codec.ts'
+import { sendSteadily } from './traffic.ts'
+import { installTap } from './wire-tap.ts'
+
+const FIGURES_MS = 500
+const GROUP_MEMBERS = 5
+const SLOW_MS = [5, 40] as const
+const AWAKE_MS = [4_000, 15_000] as const
+const ASLEEP_MS = [2_000, 8_000] as const
+/** Of the commits of a crashy device. */
+const CRASH_PROBABILITY = 1 / 600
+
+interface Seat {
+  readonly key: string
+  readonly role: Role
+  readonly isPrimary: boolean
+  /** Undefined while it sleeps. */
+  occupant: ObservedDevice | undefined
+  /** Of its occupants before. */
+  readonly past: Figures[]
+}
+
+interface Swarm {
+  readonly order: SwarmOrder
+  readonly random: Random
+  readonly seats: Seat[]
+}
+
+installTap()
+let swarm: Swarm | undefined
+/** Aborted: nothing is sent, and nobody crashes. */
+let traffic = new AbortController()
+traffic.abort()
+let running: Promise<unknown> = Promise.resolve()
+
+process.on('message', (command: Command) => void obey(command))
+process.on('disconnect', () => process.exit(0))
+
+async function obey(command: Command): Promise<void> {
+  if (command.do === 'open') {
+    swarm = await open(command.order)
+    const primaries = swarm.seats.filter(({ isPrimary }) => isPrimary)
+    say({ is: 'opened', accounts: primaries.flatMap(({ occupant }) => occupant?.account ?? []) })
+    setInterval(() => swarm && say({ is: 'figures', ...figures(swarm) }), FIGURES_MS)
+  }
+  if (swarm === undefined) return
+  if (command.do === 'send') {
+    traffic = new AbortController()
+    running = sendAll(swarm, command.peers, traffic.signal)
+  } else if (command.do === 'quieten') {
+    traffic.abort()
+    await running
+    say({ is: 'quiet' })
+  } else if (command.do === 'reconnect') {
+    for (const { occupant } of swarm.seats) occupant?.device.redial()
+  } else if (command.do === 'finish') {
+    await Promise.all(swarm.seats.map(({ occupant }) => occupant?.close('present')))
+    process.exit(0)
+  }
+}
+
+function say(report: Report): void {
+  process.send?.(report)
+}
+
+async function open(order: SwarmOrder): Promise<Swarm> {
+  const random = createRandom(order.seed)
+  const seats: Seat[] = []
+  for (const account of order.accounts) seats.push(...(await openAccount(order, account, random)))
+  return { order, random, seats }
+}
+
+async function openAccount(order: SwarmOrder, account: AccountOrder, random: Random) {
+  const { key, role, companions } = account
+  const primary = await sit(order, { key, role, isPrimary: true }, random, (store) =>
+    registerPatiently(store, key),
+  )
+  const seats = [primary]
+  for (let number = 1; number <= companions; number++) {
+    const seat = { key: `${key}-${number}`, role, isPrimary: false }
+    const link = async ({ storage, url }: Store) => {
+      const code = await createLinkCode({ storage })
+      await patiently(async () => primary.occupant?.device.linkDevice(code))
+      await claimDevice({ url, storage, everyMs: 100 })
+    }
+    seats.push(await sit(order, seat, random, link))
+  }
+  return seats
+}
+
+type NewSeat = Pick<Seat, 'key' | 'role' | 'isPrimary'>
+
+async function sit(
+  order: SwarmOrder,
+  seat: NewSeat,
+  random: Random,
+  introduce: (store: Store) => Promise<void>,
+): Promise<Seat> {
+  const isNew = !hasStorage(order.place, seat.key)
+  const store = openStore(order.place, seat.key)
+  const hasAddress = (await store.storage.read('identity', 'self'))?.address !== undefined
+  if (isNew || !hasAddress) await introduce(store)
+  return { ...seat, occupant: await occupy(store, seat, random), past: [] }
+}
+
+function occupy(store: Store, { key, role }: NewSeat, random: Random): Promise<ObservedDevice> {
+  const mayCrash = random.branch(`${key} ${process.pid}`)
+  return openObserved(store, {
+    ...{ key, role },
+    ...(role === 'picky' && { codec: pickyCodec }),
+    ...(role === 'slow' && { handle: () => sleep(random.whole(...SLOW_MS)) }),
+    ...(role === 'crashy' && {
+      crashPoint: () => {
+        if (mayCrash.chance(CRASH_PROBABILITY) && !traffic.signal.aborted) {
+          process.kill(process.pid, 'SIGKILL')
+        }
+      },
+    }),
+  })
+}
+
+/** Every primary sends, companions too, but less; sleepy devices sleep meanwhile. */
+async function sendAll(all: Swarm, accounts: readonly string[], signal: AbortSignal) {
+  const group = await makeGroup(all)
+  await Promise.all(
+    all.seats.map(async (seat) => {
+      const random = all.random.branch(seat.key)
+      const own = seat.occupant?.account ?? ''
+      const direct = accounts.filter((id) => id !== own).map((account): To => ({ account }))
+      const isMember = group?.members.includes(own) === true
+      const peers = isMember ? [...direct, group.to] : direct
+      const { load } = all.order
+      const paced = { ...load, everyMs: load.everyMs * (seat.isPrimary ? 1 : 4) }
+      while (!signal.aborted && seat.occupant?.stopped() === undefined) {
+        const awake = new AbortController()
+        const ends = AbortSignal.any([signal, awake.signal])
+        const { occupant } = seat
+        if (occupant === undefined) return
+        const sending = sendSteadily(occupant.device, occupant.stats, {
+          ...{ load: paced, peers, random, signal: ends },
+        })
+        if (seat.role !== 'sleepy') await sending
+        else await sleepOnce(all, seat, { random, signal, awake, sending })
+      }
+    }),
+  )
+}
+
+interface Sleeping {
+  readonly random: Random
+  readonly signal: AbortSignal
+  readonly awake: AbortController
+  readonly sending: Promise<void>
+}
+
+async function sleepOnce(all: Swarm, seat: Seat, { random, signal, awake, sending }: Sleeping) {
+  const pause = (range: readonly [number, number]) =>
+    sleep(random.whole(...range), undefined, { signal }).catch(() => undefined)
+  await pause(AWAKE_MS)
+  awake.abort()
+  await sending
+  const { occupant } = seat
+  if (signal.aborted || occupant === undefined) return
+  seat.past.push(figuresOf(occupant))
+  seat.occupant = undefined
+  await occupant.close('away')
+  await pause(ASLEEP_MS)
+  seat.occupant = await occupy(openStore(all.order.place, seat.key), seat, random)
+}
+
+/** A group of the first of these accounts. */
+async function makeGroup({ seats }: Swarm): Promise<{ to: To; members: string[] } | undefined> {
+  const primaries = seats.filter(({ isPrimary }) => isPrimary).slice(0, GROUP_MEMBERS)
+  const [first, ...others] = primaries.flatMap(({ occupant }) => occupant ?? [])
+  if (first === undefined || others.length < 2) return undefined
+  const members = others.map(({ account }) => account)
+  const { conversationId } = await patiently(() => first.device.createConversation(members))
+  return { to: { conversation: conversationId }, members: [first.account, ...members] }
+}
+
+function figuresOf({ stats, device }: ObservedDevice): Figures {
+  const unfinished = device.unfinished().length
+  return { ...stats, unfinished, devices: 1, connected: device.isConnected() ? 1 : 0 }
+}
+
+function figures({ seats }: Swarm): Figures {
+  const sum = { attempted: 0, stored: 0, rejected: 0, delivered: 0, received: 0 }
+  const total = { ...sum, unfinished: 0, devices: seats.length, connected: 0 }
+  const add = (each: Figures) => {
+    for (const name of ['attempted', 'stored', 'rejected', 'delivered', 'received'] as const) {
+      total[name] += each[name]
+    }
+  }
+  for (const { occupant, past } of seats) {
+    past.forEach(add)
+    if (occupant === undefined || occupant.stopped() !== undefined) continue
+    const each = figuresOf(occupant)
+    add(each)
+    total.unfinished += each.unfinished
+    total.connected += each.connected
+  }
+  return total
+}

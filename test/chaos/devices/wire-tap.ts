@@ -1,0 +1,128 @@
+// Writes what passes a device's wire into its history, whatever the device itself thinks of it: what
+// it was welcomed with, what it was pushed, what it acknowledged, how long it had to wait.
+//
+// The SDK dials with the global WebSocket; this stands in its place and finds the device's history
+// by the query of the URL that it dials.
+
+import { addressKey, Down, type Entry, Up } from '@twotick/protocol'
+import type { DeviceHistory } from './history-file.ts'
+
+const LONG_WAIT_MS = 500
+
+const histories = new Map<string, DeviceHistory>()
+
+/** The URL for the device of this key: its connections are recorded from now on. */
+export function tapped(url: string, key: string, history: DeviceHistory): string {
+  histories.set(key, history)
+  return `${url}/?device=${key}`
+}
+
+export function untap(key: string): void {
+  histories.delete(key)
+}
+
+/** From now on every WebSocket of this process is tapped, if its URL names a device. */
+export function installTap(): void {
+  globalThis.WebSocket = TappedWebSocket
+}
+
+class TappedWebSocket extends WebSocket {
+  readonly #tap: Tap | undefined
+
+  constructor(url: string | URL, protocols?: ConstructorParameters<typeof WebSocket>[1]) {
+    super(url, protocols)
+    const history = histories.get(new URL(url).searchParams.get('device') ?? '')
+    if (history === undefined) return
+    const tap = createTap(history)
+    this.#tap = tap
+    this.addEventListener('message', ({ data }) => {
+      if (data instanceof ArrayBuffer) tap.down(Down.decode(new Uint8Array(data)).frame)
+    })
+    this.addEventListener('close', tap.closed)
+    this.addEventListener('error', tap.closed)
+  }
+
+  override send(data: Parameters<WebSocket['send']>[0]): void {
+    if (data instanceof Uint8Array) this.#tap?.up(Up.decode(data).frame)
+    super.send(data)
+  }
+
+  override close(code?: number, reason?: string): void {
+    this.#tap?.closed()
+    super.close(code, reason)
+  }
+}
+
+type Tap = ReturnType<typeof createTap>
+
+function createTap(history: DeviceHistory) {
+  const waits = createWaits(history)
+  return {
+    up(frame: Up['frame']): void {
+      if (frame?.$case === 'ack') history.record({ at: 'ack', seq: frame.value.seq })
+      if (frame?.$case === 'send') waits.sent(frame.value.no)
+    },
+    down(frame: Down['frame']): void {
+      switch (frame?.$case) {
+        case 'welcome': {
+          const { session, epoch, ackedSeq } = frame.value
+          history.record({ at: 'welcome', session, epoch, ackedSeq })
+          return waits.answered('welcome')
+        }
+        case 'refused':
+          return waits.answered('welcome')
+        case 'deliver':
+          return recordPushed(history, frame.value.entries)
+        case 'missed':
+          return history.record({ at: 'missed', ...frame.value })
+        case 'stored':
+          return waits.answered('send', frame.value.lastNo)
+        case 'rejected':
+          return waits.answered('send', frame.value.no)
+        case 'goodbye':
+          return waits.ended()
+      }
+    },
+    closed: waits.ended,
+  }
+}
+
+function recordPushed(history: DeviceHistory, entries: readonly Entry[]): void {
+  const [first] = entries
+  if (first === undefined) return
+  const of = entries.map(({ content }) => {
+    if (content?.$case !== 'envelope' || !content.value.sender) return ''
+    return `${addressKey(content.value.sender)}#${content.value.no}`
+  })
+  history.record({ at: 'pushed', firstSeq: first.seq, of })
+}
+
+/** How long things had no answer: each send, and the connection until its Welcome. */
+function createWaits(history: DeviceHistory) {
+  let dialledAt: number | undefined = performance.now()
+  let unanswered: { readonly no: number; readonly sentAt: number }[] = []
+
+  function record(what: 'send' | 'welcome', since: number): void {
+    const ms = Math.round(performance.now() - since)
+    if (ms >= LONG_WAIT_MS) history.record({ at: 'waited', ms, what })
+  }
+
+  function answered(what: 'send' | 'welcome', no = 0): void {
+    if (what === 'welcome' && dialledAt !== undefined) {
+      record(what, dialledAt)
+      dialledAt = undefined
+    }
+    const through = unanswered.filter((each) => each.no <= no)
+    if (through[0]) record('send', through[0].sentAt)
+    unanswered = unanswered.filter((each) => each.no > no)
+  }
+
+  return {
+    sent: (no: number) => void unanswered.push({ no, sentAt: performance.now() }),
+    answered,
+    ended(): void {
+      answered('welcome')
+      answered('send', Infinity)
+    },
+  }
+}

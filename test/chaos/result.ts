@@ -1,0 +1,54 @@
+// A verdict as text for a terminal, and as one JSON line to be kept for a commit.
+
+import { execFileSync } from 'node:child_process'
+import { type Finding, FINDING_KINDS, type FindingKind } from '../ledger/finding.ts'
+import type { Recovery } from '../ledger/recovery.ts'
+import type { Verdict } from '../ledger/verdict.ts'
+import type { RunOptions } from './run.ts'
+
+const FINDINGS_SHOWN = 12
+
+export function printVerdict(
+  { isGreen, counts, findings, recoveries }: Verdict,
+  { replay, folder }: { replay: string; folder: string },
+): void {
+  const whole = (count: number) => count.toLocaleString('en')
+  console.log()
+  for (const [kind, what] of Object.entries(FINDING_KINDS)) {
+    const count = counts[kind as FindingKind]
+    console.log(
+      `  ${count === 0 ? '✓' : '✗'} ${kind.padEnd(14)}${String(count).padStart(6)}  ${what}`,
+    )
+  }
+  const { attempted, ticked, delivered, rejected, recovered, unknown, devices } = counts
+  console.log(
+    `
+  ${whole(attempted)} attempted, ${whole(ticked)} ticked, ${whole(delivered)} delivered; ` +
+      `${rejected} rejected, ${recovered} recovered, ${unknown} unknown; ${devices} devices`,
+  )
+  const latest = (of: (each: Recovery) => number) =>
+    (Math.max(0, ...recoveries.map(of)) / 1_000).toFixed(1)
+  console.log(
+    `  ${recoveries.length} faults; everything received ${latest((each) => each.receivedMs)} s, ` +
+      `every second tick ${latest((each) => each.tickedMs)} s after healing at the latest`,
+  )
+  for (const finding of findings.slice(0, FINDINGS_SHOWN)) console.log(`  ${tell(finding)}`)
+  if (findings.length > FINDINGS_SHOWN)
+    console.log(`  … and ${findings.length - FINDINGS_SHOWN} more`)
+  console.log(`\n  ${isGreen ? 'GREEN' : 'RED'}   ${replay}`)
+  if (!isGreen) console.log(`        histories and logs: ${folder}`)
+}
+
+function tell({ kind, what, message, device }: Finding): string {
+  return `${kind}: ${[message, device && `at ${device}`, what].filter(Boolean).join(', ')}`
+}
+
+export function toJsonLine({ isGreen, counts, recoveries }: Verdict, options: RunOptions): string {
+  const { seed, minutes, replicas } = options
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD']).toString().trim()
+  const at = new Date().toISOString()
+  const faults = recoveries.map(({ name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }) => {
+    return { name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }
+  })
+  return JSON.stringify({ at, commit, seed, minutes, replicas, isGreen, ...counts, faults })
+}
