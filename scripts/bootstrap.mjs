@@ -37,11 +37,13 @@ is no verdict.
   --rate <n>        messages a second that the devices try for (default 600)
   --accounts <n>    of proper devices (default 60)
   --crashers <n>    devices whose processes die now and then (default 4)
+  --no-churn        no accounts and devices that come and go
   --replicas <n>    of each service (default 2)
   --faults <names>  between commas, * at the end of one; none; default: all
   --list            the names of all faults
   --json <file>     appends the verdict as one line
   --report <file>   where the HTML report goes (default: in a temp folder)
+  --judge <folder>  the verdict once more, over what a run has left
   --keep            keeps histories and logs although it is green`,
 }
 

@@ -39,9 +39,12 @@ export interface FleetOptions {
   readonly accounts: number
   readonly crashers: number
   readonly messagesPerSecond: number
+  /** Whether accounts and devices come and go. */
+  readonly churns: boolean
 }
 
 const SWARMS = 2
+const WRITERS = 3
 const OUTSTANDING_MAX = 24
 const BODY_BYTES = 256
 /** Of ten accounts of a swarm. */
@@ -52,7 +55,7 @@ const ROLES: readonly Role[] = [
 
 /** Starts the processes and registers every account. Nothing is sent yet. */
 export async function openFleet(options: FleetOptions, random: Random, scope: Scope) {
-  const members = ordersOf(options).map((order) => createMember(order))
+  const members = ordersOf(options).map(createMember)
   scope.defer('devices', () => members.map((member) => member.end()))
   const accounts = (await Promise.all(members.map((member) => member.open()))).flat()
   const crashers = members.filter(({ mayCrash }) => mayCrash)
@@ -75,7 +78,7 @@ export async function openFleet(options: FleetOptions, random: Random, scope: Sc
   return fleet
 }
 
-function ordersOf(options: FleetOptions): SwarmOrder[] {
+function ordersOf(options: FleetOptions): MemberOrder[] {
   const { place, seed, accounts, crashers, messagesPerSecond } = options
   const load: Load = {
     everyMs: ((accounts + crashers) / messagesPerSecond) * 1_000,
@@ -92,13 +95,27 @@ function ordersOf(options: FleetOptions): SwarmOrder[] {
   const alone = Array.from({ length: crashers }, (_, index): AccountOrder[] => [
     { key: `c${index}`, role: 'crashy', companions: index % 2 },
   ])
-  return [...swarms, ...alone].map((group, index) => {
-    return { place, seed: seed * 100 + index, accounts: group, load }
+  const writers = Array.from({ length: WRITERS }, (_, index): AccountOrder => {
+    return { key: `w${index}`, role: 'steady', companions: 0 }
   })
+  const order = (group: readonly AccountOrder[], index: number): SwarmOrder => {
+    return { place, seed: seed * 100 + index, accounts: group, load }
+  }
+  return [
+    ...[...swarms, ...alone].map((group, index) => {
+      return { program: 'swarm.ts', order: order(group, index) }
+    }),
+    ...(options.churns ? [{ program: 'churn.ts', order: order(writers, 90) }] : []),
+  ]
+}
+
+interface MemberOrder {
+  readonly program: string
+  readonly order: SwarmOrder
 }
 
 /** One process. What it is to do survives its death: the next one is told the same. */
-function createMember(order: SwarmOrder) {
+function createMember({ program, order }: MemberOrder) {
   const mayCrash = order.accounts.every(({ role }) => role === 'crashy')
   let child: ChildProcess | undefined
   let figures: Figures = NOBODY
@@ -111,7 +128,7 @@ function createMember(order: SwarmOrder) {
   function start(): void {
     opened = Promise.withResolvers()
     opened.promise.catch(() => undefined)
-    const started = fork(join(import.meta.dirname, 'devices/swarm.ts'), { stdio: 'inherit' })
+    const started = fork(join(import.meta.dirname, 'devices', program), { stdio: 'inherit' })
     child = started
     started.on('message', hear)
     started.once('exit', (code, signal) => {

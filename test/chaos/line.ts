@@ -40,11 +40,13 @@ export async function openLine({ name, upstream }: LineOptions): Promise<Line> {
   let impairment: Impairment = {}
   const server = createServer({ allowHalfOpen: true }, (down) => {
     const where = upstream()
-    if (where === undefined) return void down.resetAndDestroy()
+    if (where === undefined) return cut(down)
     const up = connect({ ...where, host: '127.0.0.1', allowHalfOpen: true })
     const pair = createPair(up, down, () => impairment)
     pairs.add(pair)
-    up.once('close', () => pairs.delete(pair))
+    const forget = () => up.destroyed && down.destroyed && pairs.delete(pair)
+    up.once('close', forget)
+    down.once('close', forget)
   })
   const port = await listenOnLoopback(server)
   return {
@@ -85,8 +87,8 @@ function createPair(up: Socket, down: Socket, impairment: () => Impairment): Pai
   for (const socket of [up, down]) {
     // An end by reset is passed on as one; an orderly one comes as 'end', through the pipe.
     socket.on('error', () => {
-      up.resetAndDestroy()
-      down.resetAndDestroy()
+      cut(up)
+      cut(down)
     })
     socket.on('close', () => !isHeld('up') && !isHeld('down') && end())
   }
@@ -97,10 +99,16 @@ function createPair(up: Socket, down: Socket, impairment: () => Impairment): Pai
       if ((up.destroyed || down.destroyed) && !isHeld('up') && !isHeld('down')) end()
     },
     reset() {
-      up.resetAndDestroy()
-      down.resetAndDestroy()
+      cut(up)
+      cut(down)
     },
   }
+}
+
+/** By a reset; a unix socket knows none. */
+function cut(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 interface Gate {

@@ -1,6 +1,7 @@
 // `npm run chaos`: one run, its verdict, its report. Exit code 0: green; 1: red; 2: no verdict.
 
 import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openScope } from '@twotick/chassis'
 import { judge } from '../ledger/verdict.ts'
@@ -22,12 +23,16 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     json: { type: 'string' },
     report: { type: 'string' },
+    churn: { type: 'boolean', default: true },
     keep: { type: 'boolean', default: false },
+    judge: { type: 'string' },
     list: { type: 'boolean', default: false },
   },
+  allowNegative: true,
 })
 
 if (values.list) for (const { name } of FAULTS) console.log(name)
+else if (values.judge !== undefined) process.exitCode = judgeAgain(values.judge)
 else process.exitCode = await main()
 
 async function main(): Promise<number> {
@@ -38,6 +43,7 @@ async function main(): Promise<number> {
     messagesPerSecond: number('rate', 1),
     accounts: number('accounts', 6),
     crashers: number('crashers', 0),
+    churns: values.churn,
     replicas: number('replicas', 1),
     faults,
     env: Object.fromEntries(
@@ -62,14 +68,19 @@ async function main(): Promise<number> {
     await scope.close().catch((error: unknown) => console.error(error))
   }
   progress.say('reading the histories')
-  const histories = readHistories(folder.histories)
-  const verdict = judge(histories)
-  const replay = replayCommand(options)
-  printVerdict(verdict, { replay, folder: folder.path })
+  const verdict = judge(readHistories(folder.histories))
+  printVerdict(verdict, { replay: replayCommand(options), folder: folder.path })
   if (values.json !== undefined) {
     appendFileSync(values.json, `${toJsonLine(verdict, options)}\n`)
   }
   if (verdict.isGreen && !values.keep) folder.remove()
+  return verdict.isGreen ? 0 : 1
+}
+
+/** The verdict once more over the histories that a run has left. */
+function judgeAgain(folder: string): number {
+  const verdict = judge(readHistories(join(folder, 'histories')))
+  printVerdict(verdict, { replay: `npm run chaos -- --judge ${folder}`, folder })
   return verdict.isGreen ? 0 : 1
 }
 

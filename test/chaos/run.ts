@@ -22,6 +22,7 @@ export interface RunOptions {
   readonly messagesPerSecond: number
   readonly accounts: number
   readonly crashers: number
+  readonly churns: boolean
   readonly faults: readonly Fault[]
   /** More environment for every service. */
   readonly env: NodeJS.ProcessEnv

@@ -11,11 +11,11 @@ export interface Planned {
 }
 
 const AT_ONCE_MAX = 2
-const GAP_MS = [300, 3_000] as const
+const GAP_MS = [1_000, 6_000] as const
 /** What inject and heal themselves take, about. */
 const OVERHEAD_MS = 1_500
 /** Of all faults, those that begin while another is under way. */
-const TOGETHER = 0.35
+const TOGETHER = 0.3
 
 /** Plans faults into `spanMs`; the last ones are healed by its end, about. */
 export function planFaults(faults: readonly Fault[], spanMs: number, random: Random): Planned[] {
@@ -31,7 +31,8 @@ export function planFaults(faults: readonly Fault[], spanMs: number, random: Ran
     const mayJoin =
       current.length === 0 || (current.length < AT_ONCE_MAX && random.chance(TOGETHER))
     if (!mayJoin || free.length === 0) {
-      atMs = Math.min(...current.map(endOf))
+      // Time to breathe: what is always broken shows nothing of how it recovers.
+      atMs = Math.min(...current.map(endOf)) + random.whole(...GAP_MS)
       continue
     }
     const fault = pickByWeight(free, random)

@@ -270,6 +270,7 @@ it('cursor lies: the store says acknowledged what the device never acknowledged'
 
 it.each<[string, DeviceEvent]>([
   ['unlinked by nobody', { t: 1_800, at: 'stopped', reason: 'unlinked' }],
+  ['unknown to the relay', { t: 1_800, at: 'stopped', reason: 'unauthenticated' }],
   ['forked without an old copy', { t: 1_800, at: 'stopped', reason: 'forked' }],
   ['gone', { t: 1_800, at: 'opened', device: BOB2, role: 'receiver' }],
 ])('wrong ends: %s', (_, event) => {

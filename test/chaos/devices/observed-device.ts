@@ -1,7 +1,6 @@
 // A proper device, through the SDK, whose history is written. Its storage is a file, so that a
 // process can be killed at any moment and its device comes back as it was.
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addressKey, NoticeKind, RefusalCode } from '@twotick/protocol'
@@ -165,8 +164,4 @@ function recordEvents(device: Device, history: DeviceHistory, stats: DeviceStats
 
 function noticeName(kind: NoticeKind): string {
   return Object.entries(NoticeKind).find(([, value]) => value === kind)?.[0] ?? String(kind)
-}
-
-export function hasStorage(place: Place, key: string): boolean {
-  return existsSync(storagePath(place, key))
 }

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { claimDevice, createLinkCode, type To } from '@twotick/sdk'
 import { createRandom, type Random } from '../random.ts'
 import {
-  hasStorage,
   type ObservedDevice,
   openObserved,
   openStore,
@@ -13,12 +12,12 @@ import {
   registerPatiently,
   type Store,
 } from './observed-device.ts'
-import type { AccountOrder, Command, Figures, Report, Role, SwarmOrder } from './orders.ts'
+import type { AccountOrder, Figures, Role, SwarmOrder } from './orders.ts'
 import { pickyCodec } from './picky-codec.ts'
+import { serve } from './serve.ts'
 import { sendSteadily } from './traffic.ts'
 import { installTap } from './wire-tap.ts'
 
-const FIGURES_MS = 500
 const GROUP_MEMBERS = 5
 const SLOW_MS = [5, 40] as const
 const AWAKE_MS = [4_000, 15_000] as const
@@ -39,99 +38,66 @@ interface Seat {
 interface Swarm {
   readonly order: SwarmOrder
   readonly random: Random
+  readonly isBusy: () => boolean
   readonly seats: Seat[]
 }
 
 installTap()
-let swarm: Swarm | undefined
-/** Aborted: nothing is sent, and nobody crashes. */
-let traffic = new AbortController()
-traffic.abort()
-let running: Promise<unknown> = Promise.resolve()
-
-process.on('message', (command: Command) => void obey(command))
-process.on('disconnect', () => process.exit(0))
-
-async function obey(command: Command): Promise<void> {
-  if (command.do === 'open') {
-    swarm = await open(command.order)
-    const primaries = swarm.seats.filter(({ isPrimary }) => isPrimary)
-    say({ is: 'opened', accounts: primaries.flatMap(({ occupant }) => occupant?.account ?? []) })
-    setInterval(() => swarm && say({ is: 'figures', ...figures(swarm) }), FIGURES_MS)
+serve(async (order, isBusy) => {
+  const swarm = await open(order, isBusy)
+  const primaries = swarm.seats.filter(({ isPrimary }) => isPrimary)
+  return {
+    accounts: primaries.flatMap(({ occupant }) => occupant?.account ?? []),
+    figures: () => figures(swarm),
+    send: (peers, signal) => sendAll(swarm, peers, signal),
+    reconnect: () => swarm.seats.forEach(({ occupant }) => occupant?.device.redial()),
+    async finish() {
+      await Promise.all(swarm.seats.map(({ occupant }) => occupant?.close('present')))
+    },
   }
-  if (swarm === undefined) return
-  if (command.do === 'send') {
-    traffic = new AbortController()
-    running = sendAll(swarm, command.peers, traffic.signal)
-  } else if (command.do === 'quieten') {
-    traffic.abort()
-    await running
-    say({ is: 'quiet' })
-  } else if (command.do === 'reconnect') {
-    for (const { occupant } of swarm.seats) occupant?.device.redial()
-  } else if (command.do === 'finish') {
-    await Promise.all(swarm.seats.map(({ occupant }) => occupant?.close('present')))
-    process.exit(0)
-  }
+})
+
+async function open(order: SwarmOrder, isBusy: () => boolean): Promise<Swarm> {
+  const swarm: Swarm = { order, isBusy, random: createRandom(order.seed), seats: [] }
+  for (const account of order.accounts) await openAccount(swarm, account)
+  return swarm
 }
 
-function say(report: Report): void {
-  process.send?.(report)
-}
-
-async function open(order: SwarmOrder): Promise<Swarm> {
-  const random = createRandom(order.seed)
-  const seats: Seat[] = []
-  for (const account of order.accounts) seats.push(...(await openAccount(order, account, random)))
-  return { order, random, seats }
-}
-
-async function openAccount(order: SwarmOrder, account: AccountOrder, random: Random) {
-  const { key, role, companions } = account
-  const primary = await sit(order, { key, role, isPrimary: true }, random, (store) =>
+async function openAccount(swarm: Swarm, { key, role, companions }: AccountOrder) {
+  const primary = await sit(swarm, { key, role, isPrimary: true }, (store) =>
     registerPatiently(store, key),
   )
-  const seats = [primary]
   for (let number = 1; number <= companions; number++) {
     const seat = { key: `${key}-${number}`, role, isPrimary: false }
-    const link = async ({ storage, url }: Store) => {
+    await sit(swarm, seat, async ({ storage, url }) => {
       const code = await createLinkCode({ storage })
       await patiently(async () => primary.occupant?.device.linkDevice(code))
       await claimDevice({ url, storage, everyMs: 100 })
-    }
-    seats.push(await sit(order, seat, random, link))
+    })
   }
-  return seats
 }
 
 type NewSeat = Pick<Seat, 'key' | 'role' | 'isPrimary'>
 
-async function sit(
-  order: SwarmOrder,
-  seat: NewSeat,
-  random: Random,
-  introduce: (store: Store) => Promise<void>,
-): Promise<Seat> {
-  const isNew = !hasStorage(order.place, seat.key)
-  const store = openStore(order.place, seat.key)
-  const hasAddress = (await store.storage.read('identity', 'self'))?.address !== undefined
-  if (isNew || !hasAddress) await introduce(store)
-  return { ...seat, occupant: await occupy(store, seat, random), past: [] }
+async function sit(swarm: Swarm, seat: NewSeat, introduce: (store: Store) => Promise<void>) {
+  const store = openStore(swarm.order.place, seat.key)
+  const identity = await store.storage.read('identity', 'self')
+  if (identity?.address === undefined) await introduce(store)
+  const taken: Seat = { ...seat, occupant: await occupy(swarm, store, seat), past: [] }
+  swarm.seats.push(taken)
+  return taken
 }
 
-function occupy(store: Store, { key, role }: NewSeat, random: Random): Promise<ObservedDevice> {
-  const mayCrash = random.branch(`${key} ${process.pid}`)
+function occupy(swarm: Swarm, store: Store, { key, role }: NewSeat): Promise<ObservedDevice> {
+  const random = swarm.random.branch(`${key} ${process.pid}`)
+  const dieMaybe = () => {
+    if (swarm.isBusy() && random.chance(CRASH_PROBABILITY)) process.kill(process.pid, 'SIGKILL')
+  }
   return openObserved(store, {
     ...{ key, role },
     ...(role === 'picky' && { codec: pickyCodec }),
     ...(role === 'slow' && { handle: () => sleep(random.whole(...SLOW_MS)) }),
-    ...(role === 'crashy' && {
-      crashPoint: () => {
-        if (mayCrash.chance(CRASH_PROBABILITY) && !traffic.signal.aborted) {
-          process.kill(process.pid, 'SIGKILL')
-        }
-      },
-    }),
+    ...(role === 'crashy' && { crashPoint: dieMaybe }),
   })
 }
 
@@ -181,7 +147,7 @@ async function sleepOnce(all: Swarm, seat: Seat, { random, signal, awake, sendin
   seat.occupant = undefined
   await occupant.close('away')
   await pause(ASLEEP_MS)
-  seat.occupant = await occupy(openStore(all.order.place, seat.key), seat, random)
+  seat.occupant = await occupy(all, openStore(all.order.place, seat.key), seat)
 }
 
 /** A group of the first of these accounts. */

@@ -43,13 +43,23 @@ class TappedWebSocket extends WebSocket {
   }
 
   override send(data: Parameters<WebSocket['send']>[0]): void {
-    if (data instanceof Uint8Array) this.#tap?.up(Up.decode(data).frame)
+    if (data instanceof Uint8Array) this.#tap?.up(decodeUp(data))
     super.send(data)
   }
 
   override close(code?: number, reason?: string): void {
     this.#tap?.closed()
     super.close(code, reason)
+  }
+}
+
+/** Undefined: it is no frame; an unruly device sends such. */
+function decodeUp(bytes: Uint8Array): Up['frame'] {
+  try {
+    return Up.decode(bytes).frame
+  } catch (error) {
+    if (error instanceof Error) return undefined
+    throw error
   }
 }
 

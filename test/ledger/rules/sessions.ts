@@ -72,7 +72,12 @@ function findDisorder(device: string, mailbox: ReadonlyMap<number, MessageName>)
 const STATES = new Set<DeviceEvent['at']>(['opened', 'stopped', 'away', 'present'])
 
 /** Which ends a device may meet, and what must have happened before. */
-const CAUSES: Record<string, string> = { forked: 'restored', unlinked: 'leaving' }
+const CAUSES: Record<string, string> = {
+  forked: 'restored',
+  unlinked: 'leaving',
+  // Unlinked while it was not connected: to the relay it is a stranger by then.
+  unauthenticated: 'leaving',
+}
 
 export function findWrongEnds(devices: readonly DeviceAccount[]): Finding[] {
   const leaving = new Set(
