@@ -1,5 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
+// Only where a container engine is: `npm run test:compose` asks for it, `npm test` does not.
+const containers = process.env['TWOTICK_TEST_COMPOSE']
+  ? [{ test: { name: 'compose', include: ['test/compose/*.test.ts'], testTimeout: 60_000 } }]
+  : []
+
 // Three projects: pure logic beside its file; each service, by its `start`, on real servers; the
 // whole relay, driven through SDK devices. Only the last two start servers.
 export default defineConfig({
@@ -24,10 +29,11 @@ export default defineConfig({
           hookTimeout: 30_000,
         },
       },
+      ...containers,
       {
         test: {
           name: 'relay',
-          include: ['test/{e2e,faults,docs}/**/*.test.ts'],
+          include: ['test/{deploy,docs,e2e,faults}/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
