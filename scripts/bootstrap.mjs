@@ -40,6 +40,7 @@ is no verdict.
   --no-churn        no accounts and devices that come and go
   --replicas <n>    of each service (default 2)
   --faults <names>  between commas, * at the end of one; none; default: all
+  --each            each fault once, alone, however long that takes, for a table of them
   --list            the names of all faults
   --json <file>     appends the verdict as one line
   --report <file>   where the HTML report goes (default: in a temp folder)

@@ -1,6 +1,7 @@
 // `npm run chaos`: one run, its verdict, its report. Exit code 0: green; 1: red; 2: no verdict.
 
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openScope } from '@twotick/chassis'
@@ -9,7 +10,9 @@ import { chooseFaults } from './choose.ts'
 import { FAULTS } from './faults/index.ts'
 import { readHistories } from './histories.ts'
 import { createProgress } from './progress.ts'
-import { printVerdict, toJsonLine } from './result.ts'
+import { toHtml } from './report/html.ts'
+import { timelineOf } from './report/timeline.ts'
+import { commitHere, printVerdict, toJsonLine } from './result.ts'
 import { makeRunFolder, runChaos, type RunOptions } from './run.ts'
 
 const { values } = parseArgs({
@@ -24,6 +27,7 @@ const { values } = parseArgs({
     json: { type: 'string' },
     report: { type: 'string' },
     churn: { type: 'boolean', default: true },
+    each: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     judge: { type: 'string' },
     list: { type: 'boolean', default: false },
@@ -46,6 +50,7 @@ async function main(): Promise<number> {
     churns: values.churn,
     replicas: number('replicas', 1),
     faults,
+    isEach: values.each,
     env: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => name.startsWith('TWOTICK_MUTANT')),
     ),
@@ -68,8 +73,14 @@ async function main(): Promise<number> {
     await scope.close().catch((error: unknown) => console.error(error))
   }
   progress.say('reading the histories')
-  const verdict = judge(readHistories(folder.histories))
-  printVerdict(verdict, { replay: replayCommand(options), folder: folder.path })
+  const histories = readHistories(folder.histories)
+  const verdict = judge(histories)
+  const replay = replayCommand(options)
+  printVerdict(verdict, { replay, folder: folder.path })
+  const report = values.report ?? join(tmpdir(), `twotick-chaos-${options.seed}.html`)
+  const about = { ...options, commit: commitHere(), replay }
+  writeFileSync(report, toHtml(verdict, timelineOf(histories), about))
+  console.log(`        report: ${report}`)
   if (values.json !== undefined) {
     appendFileSync(values.json, `${toJsonLine(verdict, options)}\n`)
   }

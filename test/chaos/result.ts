@@ -1,6 +1,6 @@
 // A verdict as text for a terminal, and as one JSON line to be kept for a commit.
 
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { type Finding, FINDING_KINDS, type FindingKind } from '../ledger/finding.ts'
 import type { Recovery } from '../ledger/recovery.ts'
 import type { Verdict } from '../ledger/verdict.ts'
@@ -43,9 +43,15 @@ function tell({ kind, what, message, device }: Finding): string {
   return `${kind}: ${[message, device && `at ${device}`, what].filter(Boolean).join(', ')}`
 }
 
+/** The commit that is checked out; `unknown` where there is no git. */
+export function commitHere(): string {
+  const { stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' })
+  return stdout?.trim() || 'unknown'
+}
+
 export function toJsonLine({ isGreen, counts, recoveries }: Verdict, options: RunOptions): string {
   const { seed, minutes, replicas } = options
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD']).toString().trim()
+  const commit = commitHere()
   const at = new Date().toISOString()
   const faults = recoveries.map(({ name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }) => {
     return { name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }

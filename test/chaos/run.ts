@@ -12,7 +12,7 @@ import type { Fault } from './fault.ts'
 import { type OpenFleet, openFleet } from './fleet.ts'
 import type { Progress } from './progress.ts'
 import { createRandom } from './random.ts'
-import { type Planned, planFaults } from './schedule.ts'
+import { type Planned, planEach, planFaults } from './schedule.ts'
 import { openStack, postgresSetting, type Stack } from './stack.ts'
 
 export interface RunOptions {
@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly crashers: number
   readonly churns: boolean
   readonly faults: readonly Fault[]
+  /** Instead of a random schedule each fault once, alone, and as long as that takes. */
+  readonly isEach: boolean
   /** More environment for every service. */
   readonly env: NodeJS.ProcessEnv
 }
@@ -45,6 +47,7 @@ export interface RunFolder {
 
 const QUIET_MS_MAX = 20_000
 const HEAL_MS = 15_000
+const EACH_GAP_MS = 12_000
 /** After the last fault: 60 s for every second tick, and something to be late by. */
 const DRAIN_MS_MAX = 75_000
 const ROWS_MS_MAX = 5_000
@@ -79,7 +82,10 @@ export async function runChaos(options: RunOptions, parts: RunParts): Promise<vo
   stack.fleet = fleet
 
   const faultsMs = options.minutes * 60_000 - quietMs(options) - HEAL_MS
-  const planned = planFaults(options.faults, faultsMs, random.branch('schedule'))
+  const schedule = random.branch('schedule')
+  const planned = options.isEach
+    ? planEach(options.faults, EACH_GAP_MS, schedule)
+    : planFaults(options.faults, faultsMs, schedule)
   const enter = (phase: Phase) => {
     history.record({ at: 'phase', phase })
     progress.enter(phase)
@@ -91,10 +97,7 @@ export async function runChaos(options: RunOptions, parts: RunParts): Promise<vo
   await sleep(quietMs(options), undefined, { signal })
   enter('faults')
   const started = performance.now()
-  const injections = planned.map((one, index) =>
-    injectLater(one, { stack, history, progress, signal, number: index + 1, seed: options.seed }),
-  )
-  await Promise.all(injections)
+  await injectAll(planned, { stack, history, progress, signal, seed: options.seed })
   const leftMs = faultsMs - (performance.now() - started)
   if (leftMs > 0) await sleep(leftMs, undefined, { signal })
   enter('heal')
@@ -116,13 +119,33 @@ interface Injecting {
   readonly history: History<RunEvent>
   readonly progress: Progress
   readonly signal: AbortSignal
-  readonly number: number
   readonly seed: number
 }
 
-async function injectLater({ fault, atMs, lastsMs }: Planned, injecting: Injecting): Promise<void> {
-  const { stack, history, progress, signal, number, seed } = injecting
-  await sleep(atMs, undefined, { signal })
+/** Each at its time; later only where its target is still broken. One that fails ends all. */
+async function injectAll(planned: readonly Planned[], injecting: Injecting): Promise<void> {
+  const failed = new AbortController()
+  const signal = AbortSignal.any([injecting.signal, failed.signal])
+  const targets = new Map<string, Promise<void>>()
+  const injections = planned.map(async (one, index) => {
+    await sleep(one.atMs, undefined, { signal })
+    const { target } = one.fault
+    const before = targets.get(target)
+    const injection = (async () => {
+      await before
+      await inject(one, index + 1, { ...injecting, signal })
+    })()
+    targets.set(target, injection)
+    await injection
+  })
+  // All have ended, and healed, before the first error goes on.
+  await Promise.all(injections.map((each) => each.catch((error: unknown) => failed.abort(error))))
+  signal.throwIfAborted()
+}
+
+async function inject(planned: Planned, number: number, injecting: Injecting): Promise<void> {
+  const { fault, lastsMs } = planned
+  const { stack, history, progress, signal, seed } = injecting
   const { name, stopsCommits = false } = fault
   const healed = progress.fault(name)
   history.record({ at: 'fault', number, name })

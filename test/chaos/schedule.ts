@@ -43,6 +43,16 @@ export function planFaults(faults: readonly Fault[], spanMs: number, random: Ran
   }
 }
 
+/** Each fault once, one at a time, with room between them to see how each recovers. */
+export function planEach(faults: readonly Fault[], gapMs: number, random: Random): Planned[] {
+  let atMs = 0
+  return faults.map((fault) => {
+    const planned = { fault, atMs, lastsMs: random.whole(...fault.lastsMs) }
+    atMs += planned.lastsMs + OVERHEAD_MS + gapMs
+    return planned
+  })
+}
+
 function pickByWeight(faults: readonly Fault[], random: Random): Fault {
   const weights = faults.map(({ weight = 1 }) => weight)
   let left = random.next() * weights.reduce((sum, weight) => sum + weight, 0)
