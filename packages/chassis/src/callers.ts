@@ -1,11 +1,28 @@
 // Which service may call which gRPC method: all that is allowed, in one table. A method that is not
 // here is refused to everybody.
 
-export type ServiceName =
-  'gateway' | 'metadata-validation' | 'envelope-store' | 'delivery-fanout' | 'expiry'
+export const SERVICE_NAMES = [
+  'gateway',
+  'metadata-validation',
+  'envelope-store',
+  'delivery-fanout',
+  'expiry',
+] as const
+
+export type ServiceName = (typeof SERVICE_NAMES)[number]
+
+export function isServiceName(name: string): name is ServiceName {
+  return (SERVICE_NAMES as readonly string[]).includes(name)
+}
 
 const STORE = '/twotick.v1.EnvelopeStore'
 const VALIDATION = '/twotick.v1.MetadataValidation'
+
+/** Which service answers the methods of a gRPC service, by its full name. */
+export const SERVERS: Readonly<Record<string, ServiceName>> = {
+  'twotick.v1.EnvelopeStore': 'envelope-store',
+  'twotick.v1.MetadataValidation': 'metadata-validation',
+}
 
 export const CALLERS: Readonly<Record<string, readonly ServiceName[]>> = {
   [`${STORE}/GetEpoch`]: ['gateway', 'expiry'],

@@ -85,7 +85,7 @@ function parse<S extends ConfigSchema>(
     const path = issue.path.map(String)
     const variable = variableOf(path)
     if (unreadable.some((problem) => problem.startsWith(`${variable}:`))) continue
-    const isMissing = valueAt(values, path) === undefined
+    const isMissing = issue.code !== 'custom' && valueAt(values, path) === undefined
     problems.push(`${variable}: ${isMissing ? 'is missing' : issue.message}`)
   }
   return result.data

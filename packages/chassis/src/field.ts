@@ -74,7 +74,10 @@ function url(schemes: RegExp, meaning: string) {
 /** Fields of a service that uses Postgres: `connectPostgres(config.postgres)`. */
 export function postgresFields() {
   return z.object({
-    url: url(/^postgres(ql)?:\/\//, 'Postgres, as this service’s own role'),
+    url: url(
+      /^postgres(ql)?:\/\//,
+      'Postgres, as this service’s own role; ?sslmode=verify-full for TLS',
+    ),
     poolMax: whole('connections of one replica', { default: 10, max: 1_000 }),
     connectTimeoutMs: whole('to wait for a connection', { default: 2_000 }),
     statementTimeoutMs: whole('after which Postgres ends a statement', { default: 2_000 }),
@@ -89,7 +92,8 @@ export function postgresFields() {
 /** Fields of a service that uses NATS: `connectNats(config.nats, log)`. */
 export function natsFields() {
   return z.object({
-    url: url(/^(nats|tls):\/\//, 'NATS, the doorbell'),
+    url: url(/^(nats|tls):\/\//, 'NATS, the doorbell; tls:// for TLS'),
+    caFile: caFile('NATS'),
     pendingBytesMax: whole('not yet taken by NATS, beyond which doorbells are dropped', {
       default: 8 * 1_048_576,
     }),
@@ -99,7 +103,11 @@ export function natsFields() {
 /** Fields of a service that uses Redis: `connectRedis(config.redis, log)`. */
 export function redisFields() {
   return z.object({
-    url: url(/^(redis|rediss|unix):\/\/|^\//, 'Redis, the hint of who is connected where'),
+    url: url(
+      /^(redis|rediss|unix):\/\/|^\//,
+      'Redis, the hint of who is connected where; rediss:// for TLS',
+    ),
+    caFile: caFile('Redis'),
     commandTimeoutMs: whole('after which a command fails', { default: 500 }),
   })
 }
@@ -111,7 +119,52 @@ export function target(service: string) {
     .describe(`where ${service} answers gRPC: host:port, or any target that gRPC names`)
 }
 
-/** The file of the secret that the services' development tokens are made of (identity.ts). */
-export function serviceSecretFile() {
-  return z.string().describe('file of the secret that the services know each other by')
+/**
+ * Fields of what a service is known by, and knows the others by: its certificate, or in development a
+ * secret that all share (identity.ts). `openCertificates(config.service, scope)`.
+ */
+export function identityFields() {
+  const secretFile = z
+    .string()
+    .describe(
+      'file of the secret that services know each other by, where they have no certificates',
+    )
+    .optional()
+  return certificateFields()
+    .extend({ secretFile })
+    .refine((service) => (service.secretFile === undefined) !== (service.certFile === undefined), {
+      path: ['secretFile'],
+      error: 'expected this one or TWOTICK_SERVICE_CERT_FILE, not both',
+    })
+}
+
+/** Likewise, of a service that neither calls nor answers gRPC. */
+export function certificateFields() {
+  const file = (meaning: string) => z.string().describe(meaning).optional()
+  return z
+    .object({
+      certFile: file('file of this service’s certificate (PEM): mutual TLS'),
+      keyFile: file('file of its private key'),
+      caFile: file('file of the authorities whose certificates are believed'),
+      identityPrefix: z
+        .string()
+        .describe('what the URI in a service’s certificate begins with; its name is the rest')
+        .default('spiffe://twotick/'),
+      reloadMs: whole('between two looks at these files for new certificates', {
+        default: 10_000,
+      }),
+    })
+    .refine(
+      ({ certFile, keyFile, caFile }) =>
+        new Set([certFile, keyFile, caFile].map((one) => one === undefined)).size === 1,
+      { path: ['certFile'], error: 'expected together with _KEY_FILE and _CA_FILE' },
+    )
+}
+
+/** The authorities of a server that are not those of the services. */
+function caFile(server: string) {
+  return z
+    .string()
+    .describe(`file of the authorities of ${server}, if others than TWOTICK_SERVICE_CA_FILE`)
+    .optional()
 }

@@ -12,22 +12,27 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js'
-import type { ServiceName } from './callers.ts'
+import assert from 'node:assert/strict'
+import { SERVERS, type ServiceName } from './callers.ts'
+import type { Certificates } from './certificates.ts'
 import { Failure, type FailureCode } from './failure.ts'
 import { GRPC_MESSAGE_BYTES_MAX } from './grpc-server.ts'
+import { tlsChannelCredentials } from './grpc-tls.ts'
 import { readServiceSecret, showIdentity } from './identity.ts'
 
-type ClientConstructor<C extends Client> = new (
-  target: string,
-  credentials: ChannelCredentials,
-  options: Partial<ClientOptions>,
-) => C
+interface ClientConstructor<C extends Client> {
+  new (target: string, credentials: ChannelCredentials, options: Partial<ClientOptions>): C
+  readonly serviceName: string
+}
 
 export interface GrpcClientOptions {
   readonly target: string
   /** The name of the service that calls. */
   readonly service: ServiceName
-  readonly secretFile: string
+  /** It is known by its certificate, and the server by its own. */
+  readonly certificates?: Certificates | undefined
+  /** Without certificates: it is known by a token of this secret. */
+  readonly secretFile?: string | undefined
 }
 
 /**
@@ -37,10 +42,16 @@ export interface GrpcClientOptions {
  */
 export function grpcClient<C extends Client>(
   Client: ClientConstructor<C>,
-  { target, service, secretFile }: GrpcClientOptions,
+  { target, service, certificates, secretFile }: GrpcClientOptions,
 ): C {
-  return new Client(target, credentials.createInsecure(), {
-    interceptors: [showIdentity(service, readServiceSecret(secretFile))],
+  const server = SERVERS[Client.serviceName]
+  assert(server, `${Client.serviceName} is served by nobody`)
+  const [transport, interceptors] =
+    certificates === undefined
+      ? [credentials.createInsecure(), [showIdentity(service, readServiceSecret(secretFile))]]
+      : [tlsChannelCredentials(certificates, server), []]
+  return new Client(target, transport, {
+    interceptors,
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,

@@ -20,7 +20,9 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import { Failure, postgresFailure } from './failure.ts'
-import { callerOf, checkIdentity, readServiceSecret } from './identity.ts'
+import type { Certificates } from './certificates.ts'
+import { tlsServerCredentials } from './grpc-tls.ts'
+import { byCertificate, bySecret, callerOf, checkIdentity, readServiceSecret } from './identity.ts'
 import type { Logger } from './log.ts'
 
 /** The largest message, of a request or a reply. A batch is split well below it. */
@@ -31,7 +33,10 @@ const FRAMES_IN_FLIGHT_MAX = 64
 export interface GrpcServerOptions {
   /** `host:port`; port 0 takes any free one. */
   readonly listen: string
-  readonly secretFile: string
+  /** Callers are known by their certificates, and every connection is mutual TLS. */
+  readonly certificates?: Certificates | undefined
+  /** Without certificates: callers are known by tokens of this secret. */
+  readonly secretFile?: string | undefined
   /** How long `drain` waits for what is in flight. */
   readonly drainMs?: number
 }
@@ -85,8 +90,17 @@ export async function serveGrpc(
   services: readonly ServedService[],
   log: Logger,
 ): Promise<GrpcServer> {
+  const { certificates, secretFile } = options
+  const identify =
+    certificates === undefined
+      ? bySecret(readServiceSecret(secretFile))
+      : byCertificate(certificates.identityPrefix)
+  const credentials =
+    certificates === undefined
+      ? ServerCredentials.createInsecure()
+      : tlsServerCredentials(certificates)
   const server = new Server({
-    interceptors: [checkIdentity(readServiceSecret(options.secretFile))],
+    interceptors: [checkIdentity(identify)],
     'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
     'grpc.keepalive_time_ms': 10_000,
@@ -97,7 +111,7 @@ export async function serveGrpc(
     server.addService(definition, handlers(definition, implementation, { log, draining }))
   }
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(options.listen, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(options.listen, credentials, (error, bound) => {
       if (error === null) resolve(bound)
       else reject(error)
     })

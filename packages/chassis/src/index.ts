@@ -2,6 +2,7 @@
 
 export * from './batch-stream.ts'
 export * from './callers.ts'
+export * from './certificates.ts'
 export * from './config.ts'
 export * from './failure.ts'
 export * from './field.ts'

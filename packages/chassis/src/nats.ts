@@ -4,6 +4,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import { type Certificates, tlsOptions, type TlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
 import { createOutflow } from './outflow.ts'
 
@@ -15,6 +16,8 @@ const DRAIN_TIMEOUT_MS = 2_000
 export interface NatsSettings {
   readonly url: string
   readonly pendingBytesMax?: number
+  /** Of the server's authorities, if others than the services'. */
+  readonly caFile?: string | undefined
 }
 
 export type HandleMessage = (data: Uint8Array, subject: string) => void
@@ -44,10 +47,15 @@ export interface Bus {
 /**
  * Connects, or goes on trying in the background after a first try of 2 s. Then reconnects for ever,
  * every 250 ms. Without a connection messages are dropped at once; beyond `pendingBytesMax` not yet
- * taken by the server, too.
+ * taken by the server, too. A `tls://` URL: by TLS, with `certificates` where there are any.
  */
-export async function connectNats(settings: NatsSettings, log: Logger): Promise<Bus> {
+export async function connectNats(
+  settings: NatsSettings,
+  log: Logger,
+  certificates?: Certificates,
+): Promise<Bus> {
   const { url, pendingBytesMax = 8 * 1_048_576 } = settings
+  const dial = () => tryToConnect(url, log, tlsOf(settings, certificates))
   const interests = createInterests(log)
   const outflow = createOutflow(pendingBytesMax)
   const listeners: (() => void)[] = []
@@ -71,12 +79,17 @@ export async function connectNats(settings: NatsSettings, log: Logger): Promise<
     const down = () => {
       isUp = false
     }
-    void follow(live, log, { up: () => wentUp('NATS is connected again'), down })
+    const up = () => {
+      if (isAsSafeAsAsked(live, url)) return wentUp('NATS is connected again')
+      log.error('NATS answers without TLS: not taken')
+      void live.close().then(() => keepTrying(log, { dial, signal: closing.signal, adopt }))
+    }
+    void follow(live, log, { up, down })
   }
 
-  const first = await tryToConnect(url, log)
+  const first = await dial()
   if (first !== undefined) adopt(first)
-  else void keepTrying(url, log, { signal: closing.signal, adopt })
+  else void keepTrying(log, { dial, signal: closing.signal, adopt })
 
   return {
     isConnected: () => isUp,
@@ -142,10 +155,28 @@ function createInterests(log: Logger): Interests {
   }
 }
 
-async function tryToConnect(url: string, log: Logger): Promise<NatsConnection | undefined> {
+/** What a `tls://` URL asks for; the library reads it anew for each connection. */
+function tlsOf({ url, caFile }: NatsSettings, certificates: Certificates | undefined) {
+  return url.startsWith('tls://') ? tlsOptions(certificates, caFile) : undefined
+}
+
+/**
+ * The library takes a server that offers no TLS for one that needs none. One that does offer it was
+ * also made to prove itself.
+ */
+function isAsSafeAsAsked({ info }: NatsConnection, url: string): boolean {
+  return !url.startsWith('tls://') || info?.tls_required === true || info?.tls_available === true
+}
+
+async function tryToConnect(
+  url: string,
+  log: Logger,
+  tls: TlsOptions | undefined,
+): Promise<NatsConnection | undefined> {
   try {
-    return await connect({
+    const live = await connect({
       servers: url,
+      ...(tls && { tls }),
       timeout: CONNECT_TIMEOUT_MS,
       reconnect: true,
       maxReconnectAttempts: -1,
@@ -154,6 +185,10 @@ async function tryToConnect(url: string, log: Logger): Promise<NatsConnection | 
       pingInterval: 2_000,
       maxPingOut: 2,
     })
+    if (isAsSafeAsAsked(live, url)) return live
+    log.error('NATS answers without TLS: not taken')
+    await live.close()
+    return undefined
   } catch (error) {
     log.debug({ error }, 'NATS cannot be reached')
     return undefined
@@ -161,15 +196,16 @@ async function tryToConnect(url: string, log: Logger): Promise<NatsConnection | 
 }
 
 interface Attempts {
+  readonly dial: () => Promise<NatsConnection | undefined>
   readonly signal: AbortSignal
   readonly adopt: (live: NatsConnection) => void
 }
 
-async function keepTrying(url: string, log: Logger, { signal, adopt }: Attempts): Promise<void> {
+async function keepTrying(log: Logger, { dial, signal, adopt }: Attempts): Promise<void> {
   log.warn('NATS cannot be reached: going on without it, and trying')
   while (!signal.aborted) {
     await wait(RECONNECT_MS, undefined, { ref: false })
-    const live = signal.aborted ? undefined : await tryToConnect(url, log)
+    const live = signal.aborted ? undefined : await dial()
     if (live === undefined) continue
     if (!signal.aborted) return adopt(live)
     await live.close()

@@ -6,6 +6,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { backoffMs, Failure, postgresFailure } from './failure.ts'
+import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
 
 export interface PostgresSettings {
@@ -26,6 +27,8 @@ export interface PostgresOptions {
   readonly signal?: AbortSignal
   /** Queries that are not awaited one by one go out together: one round trip for several. */
   readonly pipeline?: boolean
+  /** Shown to a server whose URL asks for TLS and names no certificate itself. */
+  readonly certificates?: Certificates | undefined
 }
 
 /**
@@ -38,7 +41,7 @@ export async function connectPostgres(
   options: PostgresOptions = {},
 ): Promise<pg.Pool> {
   const pool = new pg.Pool({
-    connectionString: settings.url,
+    ...addressOf(settings.url, options.certificates),
     max: settings.poolMax ?? 10,
     connectionTimeoutMillis: settings.connectTimeoutMs ?? 2_000,
     statement_timeout: settings.statementTimeoutMs ?? 2_000,
@@ -60,6 +63,21 @@ export async function connectPostgres(
     throw error
   }
   return pool
+}
+
+const VERIFIED = /([?&])sslmode=verify-full(&|$)/
+
+/**
+ * A URL may name its certificates as libpq has them (`sslrootcert`, `sslcert`, `sslkey`): those files
+ * are read anew for each connection. One that only says `sslmode=verify-full` is for the service's own.
+ */
+function addressOf(url: string, certificates: Certificates | undefined): pg.PoolConfig {
+  const isOurs = certificates !== undefined && VERIFIED.test(url) && !/[?&]ssl(cert|root)/.test(url)
+  if (!isOurs) return { connectionString: url }
+  return {
+    connectionString: url.replace(VERIFIED, (_all, before, after) => (after ? before : '')),
+    ssl: tlsOptions(certificates),
+  }
 }
 
 async function firstConnection(pool: pg.Pool, timeoutMs: number, options: PostgresOptions) {

@@ -3,6 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
 
 const FIRST_CONNECTION_MS = 2_000
@@ -10,15 +11,23 @@ const FIRST_CONNECTION_MS = 2_000
 export interface RedisSettings {
   readonly url: string
   readonly commandTimeoutMs?: number
+  /** Of the server's authorities, if others than the services'. */
+  readonly caFile?: string | undefined
 }
 
 /**
  * Connects, for 2 s at most: if Redis is not there by then, commands fail until it is. Reconnects
- * for ever, at most a second apart. End it with `redis.disconnect()`.
+ * for ever, at most a second apart. End it with `redis.disconnect()`. A `rediss://` URL: by TLS, with
+ * `certificates` where there are any.
  */
-export async function connectRedis(settings: RedisSettings, log: Logger): Promise<Redis> {
+export async function connectRedis(
+  settings: RedisSettings,
+  log: Logger,
+  certificates?: Certificates,
+): Promise<Redis> {
   const { url, commandTimeoutMs = 500 } = settings
   const redis = new Redis(url, {
+    ...(url.startsWith('rediss://') && { tls: tlsOptions(certificates, settings.caFile) }),
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,

@@ -1,9 +1,10 @@
-import { natsFields, redisFields, whole } from '@twotick/chassis'
+import { certificateFields, natsFields, redisFields, whole } from '@twotick/chassis'
 import { z } from 'zod'
 
 export const configSchema = z.object({
   nats: natsFields(),
   redis: redisFields(),
+  service: certificateFields(),
   presenceBudgetMs: whole('for Redis to say who is where, else every gateway is rung', {
     default: 100,
   }),

@@ -1,13 +1,6 @@
 // What envelope-store is configured with.
 
-import {
-  listen,
-  natsFields,
-  postgresFields,
-  serviceSecretFile,
-  text,
-  whole,
-} from '@twotick/chassis'
+import { identityFields, listen, natsFields, postgresFields, text, whole } from '@twotick/chassis'
 import { z } from 'zod'
 
 const MIB = 1_048_576
@@ -16,7 +9,7 @@ export const configSchema = z.object({
   postgres: postgresFields(),
   nats: natsFields(),
   listen: listen('where envelope-store answers gRPC'),
-  serviceSecretFile: serviceSecretFile(),
+  service: identityFields(),
   sealKeyFile: text('file of the keys that entries are sealed with: `id base64(32 bytes)` lines'),
   mailbox: z.object({
     entriesMax: whole('entries that a mailbox holds', { default: 20_000 }),

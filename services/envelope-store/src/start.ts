@@ -1,6 +1,13 @@
 // Puts the store together: Postgres, the keys, the doorbell, the batches, gRPC.
 
-import { connectNats, connectPostgres, implement, type Scope, serveGrpc } from '@twotick/chassis'
+import {
+  connectNats,
+  connectPostgres,
+  implement,
+  openCertificates,
+  type Scope,
+  serveGrpc,
+} from '@twotick/chassis'
 import { EnvelopeStoreService } from '@twotick/protocol/services'
 import type { Config } from './config.ts'
 import { createDoorbell } from './doorbell.ts'
@@ -13,16 +20,21 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const { log, stopping: signal } = scope
   const sealer = createSealer(await readKeys(config.sealKeyFile))
   const onConnect = prepareConnection
-  const db = await connectPostgres(config.postgres, { log, signal, onConnect, pipeline: true })
+  const certificates = openCertificates(config.service, scope)
+  const options = { log, signal, onConnect, certificates, pipeline: true }
+  const db = await connectPostgres(config.postgres, options)
   scope.defer('postgres', () => db.end())
-  const bus = await connectNats(config.nats, log)
+  const bus = await connectNats(config.nats, log, certificates)
   scope.defer('nats', () => bus.drain())
 
   const store = createStore({ db, sealer, ring: createDoorbell(bus), log }, config)
   scope.defer('batches', () => store.idle())
   const service = implement(EnvelopeStoreService, answerGrpc(store))
-  const { listen, serviceSecretFile: secretFile } = config
-  const server = await serveGrpc({ listen, secretFile }, [service], log)
+  const {
+    listen,
+    service: { secretFile },
+  } = config
+  const server = await serveGrpc({ listen, certificates, secretFile }, [service], log)
   scope.defer('grpc', () => server.drain())
   scope.ready()
   return { port: server.port }

@@ -1,10 +1,10 @@
-import { serviceSecretFile, target, whole } from '@twotick/chassis'
+import { identityFields, target, whole } from '@twotick/chassis'
 import { z } from 'zod'
 
 export const configSchema = z.object({
   store: z.object({ target: target('envelope-store') }),
   validation: z.object({ target: target('metadata-validation') }),
-  serviceSecretFile: serviceSecretFile(),
+  service: identityFields(),
   sweepIntervalMs: whole('between two rounds through all mailboxes', { default: 60_000 }),
   sweepMailboxesMax: whole('mailboxes that one call looks at', { default: 500, max: 1_000 }),
   sweepEntriesMax: whole('entries that one call removes', { default: 500, max: 500 }),

@@ -1,6 +1,6 @@
 // The composition root: three rounds that repeat, each at its own pace.
 
-import { grpcClient, type Scope, unary } from '@twotick/chassis'
+import { grpcClient, openCertificates, type Scope, unary } from '@twotick/chassis'
 import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
 import type { Config } from './config.ts'
 import { createEpoch } from './epoch.ts'
@@ -11,8 +11,11 @@ import { finishHalfDone, unlinkUnseen } from './unlink.ts'
 
 const EPOCH_CALL_MS = 2_000
 
-export async function start(config: Config, { defer, ready, stopping, log }: Scope): Promise<void> {
-  const identity = { service: 'expiry', secretFile: config.serviceSecretFile } as const
+export async function start(config: Config, scope: Scope): Promise<void> {
+  const { defer, ready, stopping, log } = scope
+  const certificates = openCertificates(config.service, scope)
+  const { secretFile } = config.service
+  const identity = { service: 'expiry', certificates, secretFile } as const
   const store = grpcClient(EnvelopeStoreClient, { ...identity, target: config.store.target })
   defer('store', () => store.close())
   const directory = grpcClient(MetadataValidationClient, {

@@ -1,6 +1,13 @@
 // What the gateway stands on: the two services it asks, the bus and presence.
 
-import { type Bus, connectNats, connectRedis, grpcClient, type Scope } from '@twotick/chassis'
+import {
+  type Bus,
+  connectNats,
+  connectRedis,
+  grpcClient,
+  openCertificates,
+  type Scope,
+} from '@twotick/chassis'
 import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
 import type { Redis } from 'ioredis'
 import type { Config } from './config.ts'
@@ -19,10 +26,12 @@ export interface Backends {
 export async function openBackends(
   config: Config,
   epochs: Epochs,
-  { defer, log }: Scope,
+  scope: Scope,
 ): Promise<Backends> {
-  const { serviceSecretFile } = config
-  const identity = { service: 'gateway', secretFile: serviceSecretFile } as const
+  const { defer, log } = scope
+  const certificates = openCertificates(config.service, scope)
+  const { secretFile } = config.service
+  const identity = { service: 'gateway', certificates, secretFile } as const
   const store = grpcClient(EnvelopeStoreClient, { target: config.storeTarget, ...identity })
   defer('store', () => store.close())
   const directoryClient = grpcClient(MetadataValidationClient, {
@@ -43,9 +52,9 @@ export async function openBackends(
   const validation = openValidation(directoryClient, bounds)
   defer('validation stream', () => validation.close())
 
-  const redis = await connectRedis(config.redis, log)
+  const redis = await connectRedis(config.redis, log, certificates)
   defer('redis', () => redis.disconnect())
-  const bus = await connectNats(config.nats, log)
+  const bus = await connectNats(config.nats, log, certificates)
   defer('nats', () => bus.drain())
   return { store, writes, directoryClient, validation, redis, bus }
 }

@@ -1,10 +1,10 @@
 // What the gateway can be configured with.
 
 import {
+  identityFields,
   listen,
   natsFields,
   redisFields,
-  serviceSecretFile,
   target,
   text,
   whole,
@@ -37,7 +37,7 @@ export const configSchema = z.object({
   redis: redisFields(),
   storeTarget: target('envelope-store'),
   validationTarget: target('metadata-validation'),
-  serviceSecretFile: serviceSecretFile(),
+  service: identityFields(),
 
   connectionsMax: whole('connections of one replica', { default: 50_000 }),
   connectionsPerAddressMax: whole('connections from one network address', { default: 2_000 }),

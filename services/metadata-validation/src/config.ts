@@ -2,12 +2,12 @@
 // replica.
 
 import {
+  identityFields,
   listen,
   natsFields,
   oneOf,
   postgresFields,
   secret,
-  serviceSecretFile,
   whole,
 } from '@twotick/chassis'
 import { z } from 'zod'
@@ -67,7 +67,7 @@ export const configSchema = z.object({
   postgres: postgresFields(),
   nats: natsFields(),
   listen: listen('where metadata-validation answers gRPC').default('127.0.0.1:7401'),
-  serviceSecretFile: serviceSecretFile(),
+  service: identityFields(),
   registration: oneOf(
     'who may register: who has the token, or anybody',
     ['token', 'open'],

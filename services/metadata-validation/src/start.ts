@@ -1,6 +1,12 @@
 // The composition root: what main.ts runs, and tests too.
 
-import { connectNats, connectPostgres, type Scope, serveGrpc } from '@twotick/chassis'
+import {
+  connectNats,
+  connectPostgres,
+  openCertificates,
+  type Scope,
+  serveGrpc,
+} from '@twotick/chassis'
 import { createDirectoryCache } from './cache.ts'
 import { type Config } from './config.ts'
 import { pendingVersionMet } from './events.ts'
@@ -14,9 +20,10 @@ import { createValidate } from './validate.ts'
 /** Starts the service; the port is the gRPC server's. */
 export async function start(config: Config, scope: Scope): Promise<{ port: number }> {
   const { log, stopping } = scope
-  const pool = await connectPostgres(config.postgres, { log, signal: stopping })
+  const certificates = openCertificates(config.service, scope)
+  const pool = await connectPostgres(config.postgres, { log, signal: stopping, certificates })
   scope.defer('postgres', () => pool.end())
-  const bus = await connectNats(config.nats, log)
+  const bus = await connectNats(config.nats, log, certificates)
   scope.defer('nats', () => bus.drain())
 
   const cache = createDirectoryCache(pool, config.cacheLifetimeMs)
@@ -46,7 +53,7 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
     unseenDays: config.unseenDays,
   })
   const server = await serveGrpc(
-    { listen: config.listen, secretFile: config.serviceSecretFile },
+    { listen: config.listen, certificates, secretFile: config.service.secretFile },
     [service],
     log,
   )
