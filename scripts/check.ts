@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { generatedDifferences } from './generated.ts'
 import { ensureServersOrExit } from './install-servers.ts'
+import { permissionDifferences } from './permission-files.ts'
 import { schemaDifferences } from './schema-dump.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -20,6 +21,7 @@ const CHECKS: [name: string, check: Check][] = [
   ['lint', tool('eslint', '.')],
   ['format', tool('prettier', '--check', '--log-level=warn', '.')],
   ['schema.sql', schemaDifferences],
+  ['permissions', permissionDifferences],
 ]
 
 ensureServersOrExit()

@@ -4,8 +4,9 @@
 --   twotick_store      envelope-store        schema mailbox
 --   twotick_directory  metadata-validation   schema directory
 --
--- The roles read and write rows; they own nothing and create nothing. They are made without a
--- password: give them one (or a certificate, or peer authentication) where Postgres asks for it.
+-- The roles read and write rows; they own nothing and create nothing. gateway, delivery-fanout and
+-- expiry have no role: they never meet Postgres. Roles are made without a password: give them one, or a
+-- certificate (pg_hba.conf), where Postgres asks for it.
 
 do $$
 begin
@@ -29,11 +30,6 @@ revoke create on schema public from public;
 grant usage on schema mailbox to twotick_store;
 grant usage on schema directory to twotick_directory;
 
-grant select, insert, update, delete on all tables in schema mailbox to twotick_store;
-grant select, insert, update, delete on all tables in schema directory to twotick_directory;
-
--- Tables that migrations make from now on.
-alter default privileges in schema mailbox
-  grant select, insert, update, delete on tables to twotick_store;
-alter default privileges in schema directory
-  grant select, insert, update, delete on tables to twotick_directory;
+-- What they may do with a table is granted by the migration that makes it.
+alter default privileges in schema mailbox revoke all on tables from twotick_store;
+alter default privileges in schema directory revoke all on tables from twotick_directory;

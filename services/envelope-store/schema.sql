@@ -83,8 +83,4 @@ GRANT SELECT ON TABLE mailbox.epoch_counter TO twotick_store;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.mailbox TO twotick_store;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.migration TO twotick_store;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.sender TO twotick_store;
-
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA mailbox GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES  TO twotick_store;
+GRANT SELECT,INSERT,UPDATE ON TABLE mailbox.sender TO twotick_store;

@@ -122,7 +122,7 @@ GRANT USAGE ON SCHEMA directory TO twotick_directory;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.account TO twotick_directory;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.block TO twotick_directory;
+GRANT SELECT,INSERT,DELETE ON TABLE directory.block TO twotick_directory;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.conversation TO twotick_directory;
 
@@ -130,8 +130,4 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.device TO twotick_directory
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.key_package TO twotick_directory;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.member TO twotick_directory;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.migration TO twotick_directory;
-
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA directory GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES  TO twotick_directory;
+GRANT SELECT,INSERT,DELETE ON TABLE directory.member TO twotick_directory;
