@@ -33,7 +33,7 @@ export default defineConfig({
       {
         test: {
           name: 'relay',
-          include: ['test/{deploy,docs,e2e,faults}/**/*.test.ts'],
+          include: ['test/{deploy,docs,e2e,faults,identity}/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
