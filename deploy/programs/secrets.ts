@@ -12,12 +12,13 @@ import { DIRECTORY_ROLE, STORE_ROLE } from '../../scripts/servers/database.ts'
 
 const configSchema = z.object({
   secretsFolder: text('where they are kept, a folder for each container'),
+  postgresHost: text('where the services reach Postgres').default('postgres:5432'),
 })
 
 const OWNER = 'twotick'
 const DATABASE = 'twotick'
 
-await runOnce('secrets', configSchema, async ({ secretsFolder }, log) => {
+await runOnce('secrets', configSchema, async ({ secretsFolder, postgresHost }, log) => {
   const made: string[] = []
 
   /** What the file holds; the first time, what `make` makes. */
@@ -32,6 +33,8 @@ await runOnce('secrets', configSchema, async ({ secretsFolder }, log) => {
     return readFileSync(file, 'utf8').trim()
   }
   const random = () => randomBytes(32).toString('hex')
+  const postgresUrl = (role: string, password: string) =>
+    `postgres://${role}:${password}@${postgresHost}/${DATABASE}`
 
   const owner = once('postgres/password', random)
   once('migrate/postgres-url', () => postgresUrl(OWNER, owner))
@@ -48,7 +51,3 @@ await runOnce('secrets', configSchema, async ({ secretsFolder }, log) => {
   }
   log.info({ made }, made.length === 0 ? 'all secrets are there' : 'secrets are made')
 })
-
-function postgresUrl(role: string, password: string): string {
-  return `postgres://${role}:${password}@postgres:5432/${DATABASE}`
-}

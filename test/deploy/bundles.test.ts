@@ -16,7 +16,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
-import { createDatabase, dropDatabase, withDatabase } from '../../scripts/servers/database.ts'
+import {
+  createDatabase,
+  dropDatabase,
+  withDatabase,
+  withRole,
+} from '../../scripts/servers/database.ts'
 import type {} from '../global-setup.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -99,5 +104,23 @@ it('a database is brought up to date, and its roles get their passwords', async 
     expect(rows).toContainEqual({ rolname: 'twotick_store', has_password: true })
   } finally {
     await dropDatabase(server, DATABASE)
+  }
+})
+
+it('an owner who may make no roles brings a database up to date that has them', async () => {
+  // Goal: where an operator of Postgres makes the roles, the migrations need no right to.
+  const { server } = inject('postgres')
+  const owner = `${DATABASE}_owner`
+  const client = new pg.Client({ connectionString: server })
+  await client.connect()
+  try {
+    await client.query(`create role ${owner} login nosuperuser nocreaterole`)
+    await client.query(`create database ${owner} owner ${owner}`)
+    const url = withRole(withDatabase(server, owner), owner)
+    expect(await run([bundle('migrate')], { TWOTICK_POSTGRES_URL: url })).toContain('up to date')
+  } finally {
+    await client.query(`drop database if exists ${owner} with (force)`)
+    await client.query(`drop role if exists ${owner}`)
+    await client.end()
   }
 })

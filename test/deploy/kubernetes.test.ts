@@ -1,0 +1,124 @@
+// Goal: every overlay renders to what Kubernetes knows and what our own rules ask for; and the check
+// is worth something: each of a list of mistakes, planted one at a time, is found.
+
+import type { Deployment, StatefulSet } from 'kubernetes-types/apps/v1.d.ts'
+import type { Service } from 'kubernetes-types/core/v1.d.ts'
+import type { NetworkPolicy } from 'kubernetes-types/networking/v1.d.ts'
+import { describe, expect, it } from 'vitest'
+import { kubectlVersion, type Manifest, render, wrongTypes } from './kubernetes/manifests.ts'
+import { violations } from './kubernetes/policy.ts'
+
+const OVERLAYS = ['dev', 'prod']
+
+const version = kubectlVersion()
+if (version === undefined) console.log('kubernetes: SKIPPED, no kubectl of 1.27 or newer is here')
+
+describe.skipIf(version === undefined)('kubernetes', () => {
+  it.each(OVERLAYS)('the overlay %s is known to Kubernetes, and keeps our rules', (overlay) => {
+    const manifests = render(overlay)
+    expect(manifests.length).toBeGreaterThan(30)
+    expect(wrongTypes(manifests)).toEqual([])
+    expect(violations(manifests)).toEqual([])
+  })
+
+  it('a misspelt field, at any depth, is found by Kubernetes’ types', () => {
+    const manifests = render('dev')
+    const { startupProbe, ...rest } = mainOf(manifests)
+    podOf(manifests).containers = [{ ...rest, startupProb: startupProbe } as typeof rest]
+    expect(wrongTypes(manifests).join()).toMatch(/Deployment gateway: .*startupProb/)
+  })
+
+  it('a value of a wrong type is found as well', () => {
+    const manifests = render('dev')
+    Object.assign(podOf(manifests), { terminationGracePeriodSeconds: '30' })
+    expect(wrongTypes(manifests)).toHaveLength(1)
+  })
+
+  it.each<[string, (manifests: Manifest[]) => unknown, string]>([
+    ['root', (all) => delete podOf(all).securityContext!.runAsNonRoot, 'runs as root'],
+    [
+      'a writable root',
+      (all) => (mainOf(all).securityContext!.readOnlyRootFilesystem = false),
+      'may write its own file system',
+    ],
+    [
+      'a capability',
+      (all) => (mainOf(all).securityContext!.capabilities = { drop: ['NET_RAW'] }),
+      'keeps capabilities',
+    ],
+    ['no requests', (all) => delete mainOf(all).resources!.requests, 'requests nothing'],
+    ['latest', (all) => (mainOf(all).image = 'twotick/gateway:latest'), 'changes under its name'],
+    [
+      'liveness by readiness',
+      (all) => (mainOf(all).livenessProbe!.grpc!.service = ''),
+      'is killed for what others are',
+    ],
+    [
+      'a drain that is cut off',
+      (all) => (podOf(all).terminationGracePeriodSeconds = 20),
+      'is killed while it drains',
+    ],
+    [
+      'no disruption budget',
+      (all) => remove(all, 'PodDisruptionBudget', 'gateway'),
+      'has no disruption budget',
+    ],
+    ['all on one machine', (all) => delete podOf(all).topologySpreadConstraints, 'on one machine'],
+    [
+      'a misspelt variable',
+      (all) => mainOf(all).env!.push({ name: 'TWOTICK_CONNECTION_MAX', value: '1' }),
+      'unknown variable TWOTICK_CONNECTION_MAX',
+    ],
+    [
+      'a variable that is missing',
+      (all) => (mainOf(all).env = mainOf(all).env!.filter(({ name }) => !/AUDIENCES/.test(name))),
+      'lacks the variable TWOTICK_AUDIENCES',
+    ],
+    [
+      'a password in the clear',
+      (all) => mainOf(all).env!.push({ name: 'TWOTICK_REDIS_URL', value: 'redis://a:b@redis' }),
+      'holds a password',
+    ],
+    ['nothing denied', (all) => remove(all, 'NetworkPolicy', 'deny-all'), 'is not denied'],
+    [
+      'one more who may talk to Postgres',
+      (all) => {
+        const { spec } = find<NetworkPolicy>(all, 'NetworkPolicy', 'to-postgres')
+        spec!.ingress![0]!.from!.push({ podSelector: { matchLabels: { part: 'gateway' } } })
+      },
+      'gateway → postgres: is let in needlessly',
+    ],
+    [
+      'one who may not talk to whom it must',
+      (all) => remove(all, 'NetworkPolicy', 'from-expiry'),
+      'expiry → envelope-store: is not sent',
+    ],
+    [
+      'a port that nobody listens on',
+      (all) => (find<Service>(all, 'Service', 'gateway').spec!.ports![0]!.port = 8080),
+      'Service gateway: leads nowhere',
+    ],
+    ['no migrations', (all) => remove(all, 'Job', 'migrate'), 'Job migrate: is missing'],
+  ])('planted: %s', (_what, plant, found) => {
+    const manifests = render('dev')
+    plant(manifests)
+    expect(violations(manifests).join('\n')).toContain(found)
+  })
+})
+
+function find<T>(manifests: readonly Manifest[], kind: string, name: string): T {
+  return manifests.find((one) => one.kind === kind && one.metadata.name === name) as unknown as T
+}
+
+function remove(manifests: Manifest[], kind: string, name: string): void {
+  const at = manifests.findIndex((one) => one.kind === kind && one.metadata.name === name)
+  manifests.splice(at, 1)
+}
+
+function podOf(manifests: readonly Manifest[]) {
+  return find<Deployment | StatefulSet>(manifests, 'Deployment', 'gateway').spec!.template.spec!
+}
+
+function mainOf(manifests: readonly Manifest[]) {
+  return podOf(manifests).containers[0]!
+}

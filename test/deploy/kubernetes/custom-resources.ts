@@ -1,0 +1,73 @@
+// The parts of others' resources that the overlays use, after their own references: the Gateway API
+// (v1) and CloudNativePG (postgresql.cnpg.io/v1). What is not here is an error until it is looked up.
+
+import type { ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
+import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts'
+
+interface Resource<V extends string, K extends string, S> {
+  apiVersion: V
+  kind: K
+  metadata: ObjectMeta
+  spec: S
+}
+
+type GatewayApi = 'gateway.networking.k8s.io/v1'
+
+export type Gateway = Resource<
+  GatewayApi,
+  'Gateway',
+  {
+    gatewayClassName: string
+    listeners: {
+      name: string
+      protocol: 'HTTP' | 'HTTPS' | 'TLS'
+      port: number
+      hostname?: string
+      tls?: { mode?: 'Terminate' | 'Passthrough'; certificateRefs?: { name: string }[] }
+      allowedRoutes?: { namespaces?: { from?: 'All' | 'Same' | 'Selector' } }
+    }[]
+  }
+>
+
+export type HTTPRoute = Resource<
+  GatewayApi,
+  'HTTPRoute',
+  {
+    parentRefs: { name: string }[]
+    hostnames?: string[]
+    rules: {
+      timeouts?: { request?: string; backendRequest?: string }
+      backendRefs: { name: string; port: number }[]
+    }[]
+  }
+>
+
+export type Cluster = Resource<
+  'postgresql.cnpg.io/v1',
+  'Cluster',
+  {
+    instances: number
+    inheritedMetadata?: { labels?: Record<string, string> }
+    postgresql?: {
+      synchronous?: {
+        method: 'any' | 'first'
+        number: number
+        dataDurability?: 'required' | 'preferred'
+      }
+      parameters?: Record<string, string>
+    }
+    bootstrap?: { initdb: { database: string; owner: string; secret: { name: string } } }
+    managed?: {
+      roles: {
+        name: string
+        login?: boolean
+        inherit?: boolean
+        passwordSecret?: { name: string }
+      }[]
+    }
+    storage: { size: string }
+    walStorage?: { size: string }
+    affinity?: { topologyKey?: string }
+    resources?: ResourceRequirements
+  }
+>
