@@ -46,8 +46,11 @@ export interface RawConnection {
   close(): void
 }
 
+/** Gets each frame as it comes. */
+export type Hear = (frame: DownFrame, connection: RawConnection) => void
+
 /** Opens a connection and nothing more: the gateway's `Challenge` is the first frame. */
-export async function connectRaw(url: string): Promise<RawConnection> {
+export async function connectRaw(url: string, hear?: Hear): Promise<RawConnection> {
   const socket = new WebSocket(url, 'twotick.v1')
   socket.binaryType = 'arraybuffer'
   const frames: DownFrame[] = []
@@ -60,10 +63,20 @@ export async function connectRaw(url: string): Promise<RawConnection> {
     if (frame.$case === 'ping') {
       socket.send(Up.encode({ frame: { $case: 'pong', value: frame.value } }).finish())
     }
+    hear?.(frame, connection)
     arrivals.dispatchEvent(new Event('frame'))
   })
   const closed = once(socket, 'close').then(([event]) => (event as CloseEvent).code)
-  await once(socket, 'open')
+  const connection: RawConnection = {
+    frames,
+    send: (frame) => socket.send(Up.encode({ frame }).finish()),
+    sendBytes: (bytes) => socket.send(bytes as Uint8Array<ArrayBuffer>),
+    take,
+    closed,
+    close: () => socket.close(),
+  }
+  await Promise.race([once(socket, 'open'), closed])
+  if (socket.readyState !== WebSocket.OPEN) throw new Error(`no relay at ${url}`)
 
   async function take<C extends Case>(kind: C): Promise<Value<C>> {
     const deadline = AbortSignal.timeout(WAIT_MS)
@@ -87,14 +100,7 @@ export async function connectRaw(url: string): Promise<RawConnection> {
       }
     }
   }
-  return {
-    frames,
-    send: (frame) => socket.send(Up.encode({ frame }).finish()),
-    sendBytes: (bytes) => socket.send(bytes as Uint8Array<ArrayBuffer>),
-    take,
-    closed,
-    close: () => socket.close(),
-  }
+  return connection
 }
 
 /** Where a device stands, between its connections. */
@@ -140,8 +146,9 @@ export interface RawSession extends RawConnection {
 export async function helloRaw(
   device: RawDevice,
   said: { clientVersion?: string; keys?: Keys } = {},
+  hear?: Hear,
 ): Promise<RawConnection> {
-  const connection = await connectRaw(device.url)
+  const connection = await connectRaw(device.url, hear)
   const { nonce } = await connection.take('challenge')
   const audience = new URL(device.url).host
   const address = parseAddress(device.address)
@@ -162,8 +169,8 @@ export async function helloRaw(
   return connection
 }
 
-export async function openRaw(device: RawDevice): Promise<RawSession> {
-  const connection = await helloRaw(device)
+export async function openRaw(device: RawDevice, hear?: Hear): Promise<RawSession> {
+  const connection = await helloRaw(device, {}, hear)
   const welcome = await connection.take('welcome')
   return Object.assign(connection, { welcome })
 }
