@@ -27,8 +27,6 @@ const OVERHEAD_MIB = 32
 export interface Disk {
   /** Where it is mounted. */
   readonly folder: string
-  /** Has everything that is written so far survive, whatever the file system does. */
-  flush(): Promise<void>
   /** At once: what is not flushed is lost, and nothing written from now on is kept. */
   cutPower(): Promise<void>
   /** After `cutPower`, once nobody has a file of it open: mounts what has survived. */
@@ -103,10 +101,6 @@ export async function openDisk({ mib, flushes = true }: DiskOptions): Promise<Di
   })
   return {
     folder,
-    async flush() {
-      await run('sync', ['--file-system', folder])
-      await run('sync', ['--file-system', cache])
-    },
     cutPower: () => shutDown(cache),
     async powerOn() {
       await run('umount', [folder])

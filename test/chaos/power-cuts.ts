@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '@twotick/chassis'
 import { waitFor } from '../wait.ts'
-import { diskOf, giveOwnDisk, powerCut } from './faults/disk.ts'
+import { giveOwnDisk, powerCut } from './faults/disk.ts'
 import { createRandom } from './random.ts'
 import { openStack, postgresSetting } from './stack.ts'
 import { openWitness, sum, type Verdict, type Witness } from './witness.ts'
@@ -16,19 +16,11 @@ const PAIRS = 8
 const TRAFFIC_MS = [100, 1_200] as const
 const HEALED_MS = 30_000
 
-/** What takes a promise away, to see that it is missed. */
-export const CONTROLS = {
-  none: 'everything as it should be',
-  'synchronous_commit=off': 'Postgres answers a commit before its log is flushed',
-  'no flush': 'the file system keeps flushes from the disk, which loses what its cache holds',
-} as const
-
-export type Control = keyof typeof CONTROLS
-
 export interface PowerCutOptions {
   readonly rounds: number
   readonly seed: number
-  readonly control?: Control
+  /** false: Postgres answers a commit before its log is flushed, to see that it is missed. */
+  readonly waitsForDisk?: boolean
   readonly tell?: (round: PowerCutRound) => void
 }
 
@@ -40,18 +32,16 @@ export interface PowerCutRound extends Verdict {
 
 /** Runs the rounds; what it opens is closed with the scope. */
 export async function cutPowerRepeatedly(
-  { rounds, seed, control = 'none', tell = () => undefined }: PowerCutOptions,
+  { rounds, seed, waitsForDisk = true, tell = () => undefined }: PowerCutOptions,
   scope: Scope,
 ): Promise<PowerCutRound[]> {
   const random = createRandom(seed)
   const folder = mkdtempSync(join(tmpdir(), 'twotick-cut-'))
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   const setting = postgresSetting(folder)
-  await giveOwnDisk(setting, scope, { flushes: control !== 'no flush' })
-  if (control === 'synchronous_commit=off') setting.settings['synchronous_commit'] = 'off'
+  await giveOwnDisk(setting, scope)
+  if (!waitsForDisk) setting.settings['synchronous_commit'] = 'off'
   const stack = await openStack({ folder, replicas: 1, postgres: setting, env: {} }, scope)
-  // Else the whole database would go with what the control loses, and show less.
-  await diskOf(setting.dataFolder).flush()
   const witnesses = await Promise.all(
     Array.from({ length: PAIRS }, (_, number) => openWitness(stack.url, `pair${number}`)),
   )

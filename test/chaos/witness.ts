@@ -9,6 +9,7 @@ import { waitFor } from '../wait.ts'
 const OUTSTANDING = 16
 const RETRY_MS = 50
 const COLLECT_MS = 30_000
+const REGISTERED_MS = 30_000
 
 export interface Verdict {
   readonly ticked: number
@@ -26,6 +27,8 @@ export interface Verdict {
 export interface Witness {
   /** First ticks so far. */
   ticked(): number
+  /** Sends that were refused for good, so far. */
+  rejected(): number
   /** When the last one came. */
   lastTickAt(): number
   /** From each send to its first tick, in ms, since the last call. */
@@ -38,11 +41,12 @@ export interface Witness {
 }
 
 export async function openWitness(url: string, name: string): Promise<Witness> {
-  const from = await registerRaw(url, `${name}-from`)
-  const to = await registerRaw(url, `${name}-to`)
+  const from = await register(url, `${name}-from`)
+  const to = await register(url, `${name}-to`)
   const ticked = new Set<number>()
   let tickedInAll = 0
   let tickedAt = 0
+  let rejected = 0
   let latencies: number[] = []
   let forgotten = 0
   let count = 0
@@ -69,6 +73,7 @@ export async function openWitness(url: string, name: string): Promise<Witness> {
       connection.send({ $case: 'send', value: { ...send, ciphertext: encode(count) } })
     }
     const opened = await openRaw(from, (frame, connection) => {
+      if (frame.$case === 'rejected') rejected += 1
       if (frame.$case === 'goodbye' || frame.$case === 'rejected') connection.close()
       if (frame.$case !== 'stored') return
       for (let each = frame.value.firstNo; each <= frame.value.lastNo; each++) {
@@ -97,6 +102,7 @@ export async function openWitness(url: string, name: string): Promise<Witness> {
 
   return {
     ticked: () => tickedInAll,
+    rejected: () => rejected,
     lastTickAt: () => tickedAt,
     takeLatencies: () => latencies.splice(0),
     start() {
@@ -116,6 +122,14 @@ export async function openWitness(url: string, name: string): Promise<Witness> {
       return verdict
     },
   }
+}
+
+/** Until it works: a relay that has just started, on a busy machine, may be too slow to answer. */
+function register(url: string, handle: string): Promise<RawDevice> {
+  let attempt = 0
+  // Another name each time: the one before may be taken, by whoever was not told so.
+  const one = () => registerRaw(url, `${handle}-${++attempt}`)
+  return waitFor(one, { what: `the account ${handle}`, deadlineMs: REGISTERED_MS })
 }
 
 function judge(ticked: ReadonlySet<number>, received: readonly number[]) {

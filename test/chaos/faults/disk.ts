@@ -1,5 +1,6 @@
 // Postgres' disk: its plug is pulled, or it is full. Both need Postgres' data on a disk of their own
-// (../disk.ts), which the first of them that a run prepares puts there.
+// (../disk.ts), which the first of them that a run prepares puts there. Drawn only where they are
+// named: not every root can mount.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '@twotick/chassis'
@@ -20,7 +21,8 @@ export const powerCut: Fault = {
   target: 'postgres',
   needs: 'root',
   lastsMs: [200, 2_000],
-  prepare: (setting, scope) => giveOwnDisk(setting, scope),
+  weight: 0,
+  prepare: giveOwnDisk,
   async inject({ postgres }) {
     const disk = diskOf(postgres.dataFolder)
     // The plug first: whatever Postgres answers from here on, the disk knows nothing of.
@@ -38,7 +40,8 @@ export const diskFull: Fault = {
   target: 'postgres',
   needs: 'root',
   lastsMs: [2_000, 6_000],
-  prepare: (setting, scope) => giveOwnDisk(setting, scope),
+  weight: 0,
+  prepare: giveOwnDisk,
   async inject(stack) {
     const disk = diskOf(stack.postgres.dataFolder)
     await disk.fill()
@@ -52,13 +55,9 @@ export const diskFull: Fault = {
 export const diskFaults: readonly Fault[] = [powerCut, diskFull]
 
 /** Puts the data folder of this setting on a disk of its own, unless it is on one. */
-export async function giveOwnDisk(
-  setting: PostgresSetting,
-  scope: Scope,
-  { flushes = true }: { flushes?: boolean } = {},
-): Promise<void> {
+export async function giveOwnDisk(setting: PostgresSetting, scope: Scope): Promise<void> {
   if (disks.has(setting.dataFolder)) return
-  const disk = await openDisk({ mib: DISK_MIB, flushes })
+  const disk = await openDisk({ mib: DISK_MIB })
   const dataFolder = `${disk.folder}/data`
   disks.set(dataFolder, disk)
   scope.defer('disk', async () => {
@@ -69,8 +68,7 @@ export async function giveOwnDisk(
   setting.dataFolder = dataFolder
 }
 
-/** The disk that `giveOwnDisk` has put this data folder on. */
-export function diskOf(dataFolder: string): Disk {
+function diskOf(dataFolder: string): Disk {
   const disk = disks.get(dataFolder)
   if (disk === undefined) throw new Error('Postgres is not on a disk of its own: was it prepared?')
   return disk

@@ -2,13 +2,17 @@
 
 import type { Fault } from '../fault.ts'
 import { deviceFaults } from './devices.ts'
+import { diskFaults } from './disk.ts'
 import { lineFaults } from './lines.ts'
 import { processFaults } from './processes.ts'
 import { redisFaults } from './redis.ts'
+import { slowFlush } from './slow-flush.ts'
 
 export const FAULTS: readonly Fault[] = [
   ...processFaults,
   ...redisFaults,
   ...lineFaults,
+  ...diskFaults,
+  slowFlush,
   ...deviceFaults,
 ]
