@@ -5,7 +5,7 @@
 // source: twotick/v1/device.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Refusal, RefusalCode } from "./refusal.ts";
 
 export const protobufPackage = "twotick.v1";
@@ -1594,7 +1594,7 @@ export const Welcome: MessageFns<Welcome> = {
               break;
             }
 
-            message.session = longToNumber(reader.uint64());
+            message.session = reader.uint64();
             continue;
           }
           case 2: {
@@ -1610,7 +1610,7 @@ export const Welcome: MessageFns<Welcome> = {
               break;
             }
 
-            message.sentNo = longToNumber(reader.uint64());
+            message.sentNo = reader.uint64();
             continue;
           }
           case 4: {
@@ -1626,7 +1626,7 @@ export const Welcome: MessageFns<Welcome> = {
               break;
             }
 
-            message.ackedSeq = longToNumber(reader.uint64());
+            message.ackedSeq = reader.uint64();
             continue;
           }
           case 6: {
@@ -1634,7 +1634,7 @@ export const Welcome: MessageFns<Welcome> = {
               break;
             }
 
-            message.backlog = longToNumber(reader.uint64());
+            message.backlog = reader.uint64();
             continue;
           }
           case 7: {
@@ -1650,7 +1650,7 @@ export const Welcome: MessageFns<Welcome> = {
               break;
             }
 
-            message.serverTimeMs = longToNumber(reader.uint64());
+            message.serverTimeMs = reader.uint64();
             continue;
           }
         }
@@ -2013,7 +2013,7 @@ export const Send: MessageFns<Send> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 2: {
@@ -2021,7 +2021,7 @@ export const Send: MessageFns<Send> = {
               break;
             }
 
-            message.prevNo = longToNumber(reader.uint64());
+            message.prevNo = reader.uint64();
             continue;
           }
           case 3: {
@@ -2045,7 +2045,7 @@ export const Send: MessageFns<Send> = {
               break;
             }
 
-            message.rosterVersion = longToNumber(reader.uint64());
+            message.rosterVersion = reader.uint64();
             continue;
           }
           case 6: {
@@ -2188,7 +2188,7 @@ export const Stored: MessageFns<Stored> = {
               break;
             }
 
-            message.firstNo = longToNumber(reader.uint64());
+            message.firstNo = reader.uint64();
             continue;
           }
           case 2: {
@@ -2196,7 +2196,7 @@ export const Stored: MessageFns<Stored> = {
               break;
             }
 
-            message.lastNo = longToNumber(reader.uint64());
+            message.lastNo = reader.uint64();
             continue;
           }
           case 3: {
@@ -2204,7 +2204,7 @@ export const Stored: MessageFns<Stored> = {
               break;
             }
 
-            message.acceptedAtMs = longToNumber(reader.uint64());
+            message.acceptedAtMs = reader.uint64();
             continue;
           }
         }
@@ -2262,7 +2262,7 @@ export const Rejected: MessageFns<Rejected> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 2: {
@@ -2346,7 +2346,7 @@ export const RosterDifference: MessageFns<RosterDifference> = {
               break;
             }
 
-            message.rosterVersion = longToNumber(reader.uint64());
+            message.rosterVersion = reader.uint64();
             continue;
           }
           case 2: {
@@ -2465,7 +2465,7 @@ export const Entry: MessageFns<Entry> = {
               break;
             }
 
-            message.seq = longToNumber(reader.uint64());
+            message.seq = reader.uint64();
             continue;
           }
           case 2: {
@@ -2473,7 +2473,7 @@ export const Entry: MessageFns<Entry> = {
               break;
             }
 
-            message.acceptedAtMs = longToNumber(reader.uint64());
+            message.acceptedAtMs = reader.uint64();
             continue;
           }
           case 3: {
@@ -2555,7 +2555,7 @@ export const Envelope: MessageFns<Envelope> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 3: {
@@ -2653,7 +2653,7 @@ export const Notice: MessageFns<Notice> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 4: {
@@ -2789,7 +2789,7 @@ export const Missed: MessageFns<Missed> = {
               break;
             }
 
-            message.firstSeq = longToNumber(reader.uint64());
+            message.firstSeq = reader.uint64();
             continue;
           }
           case 2: {
@@ -2797,7 +2797,7 @@ export const Missed: MessageFns<Missed> = {
               break;
             }
 
-            message.lastSeq = longToNumber(reader.uint64());
+            message.lastSeq = reader.uint64();
             continue;
           }
         }
@@ -2843,7 +2843,7 @@ export const Drained: MessageFns<Drained> = {
               break;
             }
 
-            message.seq = longToNumber(reader.uint64());
+            message.seq = reader.uint64();
             continue;
           }
         }
@@ -2896,12 +2896,12 @@ export const Ack: MessageFns<Ack> = {
               break;
             }
 
-            message.seq = longToNumber(reader.uint64());
+            message.seq = reader.uint64();
             continue;
           }
           case 2: {
             if (tag === 16) {
-              message.failed.push(longToNumber(reader.uint64()));
+              message.failed.push(reader.uint64());
 
               continue;
             }
@@ -2909,7 +2909,7 @@ export const Ack: MessageFns<Ack> = {
             if (tag === 18) {
               const end2 = reader.uint32() + reader.pos;
               while (reader.pos < end2) {
-                message.failed.push(longToNumber(reader.uint64()));
+                message.failed.push(reader.uint64());
               }
 
               continue;
@@ -3020,7 +3020,7 @@ export const Range: MessageFns<Range> = {
               break;
             }
 
-            message.first = longToNumber(reader.uint64());
+            message.first = reader.uint64();
             continue;
           }
           case 2: {
@@ -3028,7 +3028,7 @@ export const Range: MessageFns<Range> = {
               break;
             }
 
-            message.last = longToNumber(reader.uint64());
+            message.last = reader.uint64();
             continue;
           }
         }
@@ -3145,7 +3145,7 @@ export const StatusItem: MessageFns<StatusItem> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 2: {
@@ -3270,7 +3270,7 @@ export const StatusAnswer: MessageFns<StatusAnswer> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 2: {
@@ -3879,7 +3879,7 @@ export const Contact: MessageFns<Contact> = {
               break;
             }
 
-            message.rosterVersion = longToNumber(reader.uint64());
+            message.rosterVersion = reader.uint64();
             continue;
           }
           case 4: {
@@ -3993,7 +3993,7 @@ export const Device: MessageFns<Device> = {
               break;
             }
 
-            message.seenAtMs = longToNumber(reader.uint64());
+            message.seenAtMs = reader.uint64();
             continue;
           }
         }
@@ -4592,7 +4592,7 @@ export const Conversation: MessageFns<Conversation> = {
               break;
             }
 
-            message.rosterVersion = longToNumber(reader.uint64());
+            message.rosterVersion = reader.uint64();
             continue;
           }
           case 3: {
@@ -4992,17 +4992,6 @@ export const KeyPackage: MessageFns<KeyPackage> = {
     }
   },
 };
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

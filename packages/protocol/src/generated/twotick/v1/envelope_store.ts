@@ -5,7 +5,7 @@
 // source: twotick/v1/envelope_store.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -501,7 +501,7 @@ export const Append: MessageFns<Append> = {
               break;
             }
 
-            message.id = longToNumber(reader.uint64());
+            message.id = reader.uint64();
             continue;
           }
           case 2: {
@@ -517,7 +517,7 @@ export const Append: MessageFns<Append> = {
               break;
             }
 
-            message.session = longToNumber(reader.uint64());
+            message.session = reader.uint64();
             continue;
           }
           case 4: {
@@ -525,7 +525,7 @@ export const Append: MessageFns<Append> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 5: {
@@ -533,7 +533,7 @@ export const Append: MessageFns<Append> = {
               break;
             }
 
-            message.prevNo = longToNumber(reader.uint64());
+            message.prevNo = reader.uint64();
             continue;
           }
           case 6: {
@@ -651,7 +651,7 @@ export const AckWrite: MessageFns<AckWrite> = {
               break;
             }
 
-            message.id = longToNumber(reader.uint64());
+            message.id = reader.uint64();
             continue;
           }
           case 2: {
@@ -667,12 +667,12 @@ export const AckWrite: MessageFns<AckWrite> = {
               break;
             }
 
-            message.seq = longToNumber(reader.uint64());
+            message.seq = reader.uint64();
             continue;
           }
           case 4: {
             if (tag === 32) {
-              message.failed.push(longToNumber(reader.uint64()));
+              message.failed.push(reader.uint64());
 
               continue;
             }
@@ -680,7 +680,7 @@ export const AckWrite: MessageFns<AckWrite> = {
             if (tag === 34) {
               const end2 = reader.uint32() + reader.pos;
               while (reader.pos < end2) {
-                message.failed.push(longToNumber(reader.uint64()));
+                message.failed.push(reader.uint64());
               }
 
               continue;
@@ -745,7 +745,7 @@ export const EntryName: MessageFns<EntryName> = {
               break;
             }
 
-            message.seq = longToNumber(reader.uint64());
+            message.seq = reader.uint64();
             continue;
           }
           case 2: {
@@ -761,7 +761,7 @@ export const EntryName: MessageFns<EntryName> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
         }
@@ -878,7 +878,7 @@ export const Verdict: MessageFns<Verdict> = {
               break;
             }
 
-            message.id = longToNumber(reader.uint64());
+            message.id = reader.uint64();
             continue;
           }
           case 2: {
@@ -956,7 +956,7 @@ export const StoredVerdict: MessageFns<StoredVerdict> = {
               break;
             }
 
-            message.acceptedAtMs = longToNumber(reader.uint64());
+            message.acceptedAtMs = reader.uint64();
             continue;
           }
         }
@@ -1002,7 +1002,7 @@ export const AckedVerdict: MessageFns<AckedVerdict> = {
               break;
             }
 
-            message.ackedSeq = longToNumber(reader.uint64());
+            message.ackedSeq = reader.uint64();
             continue;
           }
         }
@@ -1233,7 +1233,7 @@ export const SessionOpened: MessageFns<SessionOpened> = {
               break;
             }
 
-            message.session = longToNumber(reader.uint64());
+            message.session = reader.uint64();
             continue;
           }
           case 2: {
@@ -1241,7 +1241,7 @@ export const SessionOpened: MessageFns<SessionOpened> = {
               break;
             }
 
-            message.sentNo = longToNumber(reader.uint64());
+            message.sentNo = reader.uint64();
             continue;
           }
           case 3: {
@@ -1257,7 +1257,7 @@ export const SessionOpened: MessageFns<SessionOpened> = {
               break;
             }
 
-            message.ackedSeq = longToNumber(reader.uint64());
+            message.ackedSeq = reader.uint64();
             continue;
           }
           case 5: {
@@ -1265,7 +1265,7 @@ export const SessionOpened: MessageFns<SessionOpened> = {
               break;
             }
 
-            message.headSeq = longToNumber(reader.uint64());
+            message.headSeq = reader.uint64();
             continue;
           }
         }
@@ -1339,7 +1339,7 @@ export const FetchRequest: MessageFns<FetchRequest> = {
               break;
             }
 
-            message.afterSeq = longToNumber(reader.uint64());
+            message.afterSeq = reader.uint64();
             continue;
           }
           case 4: {
@@ -1488,7 +1488,7 @@ export const Fetched: MessageFns<Fetched> = {
               break;
             }
 
-            message.headSeq = longToNumber(reader.uint64());
+            message.headSeq = reader.uint64();
             continue;
           }
           case 3: {
@@ -1496,7 +1496,7 @@ export const Fetched: MessageFns<Fetched> = {
               break;
             }
 
-            message.ackedSeq = longToNumber(reader.uint64());
+            message.ackedSeq = reader.uint64();
             continue;
           }
           case 4: {
@@ -1561,7 +1561,7 @@ export const StoredEntry: MessageFns<StoredEntry> = {
               break;
             }
 
-            message.seq = longToNumber(reader.uint64());
+            message.seq = reader.uint64();
             continue;
           }
           case 2: {
@@ -1569,7 +1569,7 @@ export const StoredEntry: MessageFns<StoredEntry> = {
               break;
             }
 
-            message.acceptedAtMs = longToNumber(reader.uint64());
+            message.acceptedAtMs = reader.uint64();
             continue;
           }
           case 3: {
@@ -1654,7 +1654,7 @@ export const StoredEnvelope: MessageFns<StoredEnvelope> = {
               break;
             }
 
-            message.no = longToNumber(reader.uint64());
+            message.no = reader.uint64();
             continue;
           }
           case 3: {
@@ -1892,7 +1892,7 @@ export const StatusFound: MessageFns<StatusFound> = {
               break;
             }
 
-            message.askerHeadSeq = longToNumber(reader.uint64());
+            message.askerHeadSeq = reader.uint64();
             continue;
           }
         }
@@ -2080,7 +2080,7 @@ export const Head: MessageFns<Head> = {
               break;
             }
 
-            message.headSeq = longToNumber(reader.uint64());
+            message.headSeq = reader.uint64();
             continue;
           }
           case 3: {
@@ -2088,7 +2088,7 @@ export const Head: MessageFns<Head> = {
               break;
             }
 
-            message.ackedSeq = longToNumber(reader.uint64());
+            message.ackedSeq = reader.uint64();
             continue;
           }
           case 4: {
@@ -2096,7 +2096,7 @@ export const Head: MessageFns<Head> = {
               break;
             }
 
-            message.session = longToNumber(reader.uint64());
+            message.session = reader.uint64();
             continue;
           }
         }
@@ -2585,7 +2585,7 @@ export const SealedContent: MessageFns<SealedContent> = {
               break;
             }
 
-            message.noticedAtMs = longToNumber(reader.uint64());
+            message.noticedAtMs = reader.uint64();
             continue;
           }
         }
@@ -2956,17 +2956,6 @@ export const EnvelopeStoreClient = makeGenericClientConstructor(
   service: typeof EnvelopeStoreService;
   serviceName: string;
 };
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -5,7 +5,7 @@
 // source: twotick/v1/event.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Address, Range } from "./device.ts";
 import { StoredEntry } from "./envelope_store.ts";
 
@@ -174,7 +174,7 @@ export const MailboxAppended: MessageFns<MailboxAppended> = {
               break;
             }
 
-            message.headSeq = longToNumber(reader.uint64());
+            message.headSeq = reader.uint64();
             continue;
           }
           case 3: {
@@ -533,7 +533,7 @@ export const SessionOpenedElsewhere: MessageFns<SessionOpenedElsewhere> = {
               break;
             }
 
-            message.session = longToNumber(reader.uint64());
+            message.session = reader.uint64();
             continue;
           }
         }
@@ -605,17 +605,6 @@ export const DirectoryChanged: MessageFns<DirectoryChanged> = {
     }
   },
 };
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -5,7 +5,7 @@
 // source: twotick/v1/event_outline.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Address } from "./device.ts";
 
 export const protobufPackage = "twotick.v1";
@@ -152,7 +152,7 @@ export const MailboxOutline: MessageFns<MailboxOutline> = {
               break;
             }
 
-            message.headSeq = longToNumber(reader.uint64());
+            message.headSeq = reader.uint64();
             continue;
           }
         }
@@ -406,17 +406,6 @@ export const GatewayEventOutline: MessageFns<GatewayEventOutline> = {
     }
   },
 };
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

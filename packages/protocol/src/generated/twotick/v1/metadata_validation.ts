@@ -5,7 +5,7 @@
 // source: twotick/v1/metadata_validation.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -292,7 +292,7 @@ export const SendMetadata: MessageFns<SendMetadata> = {
               break;
             }
 
-            message.id = longToNumber(reader.uint64());
+            message.id = reader.uint64();
             continue;
           }
           case 2: {
@@ -324,7 +324,7 @@ export const SendMetadata: MessageFns<SendMetadata> = {
               break;
             }
 
-            message.rosterVersion = longToNumber(reader.uint64());
+            message.rosterVersion = reader.uint64();
             continue;
           }
           case 6: {
@@ -467,7 +467,7 @@ export const SendVerdict: MessageFns<SendVerdict> = {
               break;
             }
 
-            message.id = longToNumber(reader.uint64());
+            message.id = reader.uint64();
             continue;
           }
           case 2: {
@@ -1660,17 +1660,6 @@ export const MetadataValidationClient = makeGenericClientConstructor(
   service: typeof MetadataValidationService;
   serviceName: string;
 };
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -5,7 +5,7 @@
 // source: twotick/v1/refusal.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 
 export const protobufPackage = "twotick.v1";
 

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// What `npm run proto` generates with: ts-proto, and its code made to read and write with
+// packages/protocol/src/wire.ts, for which it has no option.
+
+import { execFileSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import process from 'node:process'
+
+const require = createRequire(import.meta.url)
+const fromTsProto = createRequire(require.resolve('ts-proto/package.json'))
+const { CodeGeneratorResponse } = fromTsProto('ts-proto-descriptors')
+
+const plugin = require.resolve('ts-proto/protoc-gen-ts_proto')
+const generated = execFileSync(process.execPath, [plugin], {
+  stdio: ['inherit', 'pipe', 'inherit'],
+  maxBuffer: 64 * 1024 * 1024,
+})
+const response = CodeGeneratorResponse.decode(generated)
+for (const file of response.file) {
+  const up = '../'.repeat(file.name.split('/').length)
+  file.content = file.content
+    .replaceAll('"@bufbuild/protobuf/wire"', `"${up}wire.ts"`)
+    .replaceAll('longToNumber(reader.uint64())', 'reader.uint64()')
+    .replace(/\nfunction longToNumber[^]*?\n}\n/, '')
+}
+process.stdout.write(CodeGeneratorResponse.encode(response).finish())
