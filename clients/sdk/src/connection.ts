@@ -39,6 +39,9 @@ export interface Connection {
   stop(): void
 }
 
+/** For so long an opening that had no answer may still be carried out, behind a later one. */
+const LATE_OPENING_MS = 60_000
+
 const NO_WORD: LinkEnd = { code: RefusalCode.REFUSAL_CODE_UNSPECIFIED, detail: '', retryAfterMs: 0 }
 
 export function stayConnected(options: ConnectionOptions): Connection {
@@ -47,6 +50,7 @@ export function stayConnected(options: ConnectionOptions): Connection {
   let timer: ReturnType<typeof setTimeout> | undefined
   let isStopped = false
   let failures = 0
+  const lateOpening = createLateOpening()
 
   function dial(): void {
     let end = NO_WORD
@@ -57,7 +61,7 @@ export function stayConnected(options: ConnectionOptions): Connection {
       switch (down.$case) {
         case 'challenge':
           options.hello(down.value).then(
-            (value) => from.send({ $case: 'hello', value }),
+            (value) => (lateOpening.begins(), from.send({ $case: 'hello', value })),
             () => from.close(),
           )
           return
@@ -77,18 +81,17 @@ export function stayConnected(options: ConnectionOptions): Connection {
       else from.close()
     }
 
-    const dialled = open(options.url, {
+    link = open(options.url, {
       frame,
       closed() {
         if (isStopped) return
         link = undefined
         if (isWelcomed) options.lost(end)
-        const reason = FINAL.get(end.code)
+        const reason = lateOpening.explains(end, isWelcomed) ? undefined : FINAL.get(end.code)
         if (reason) options.final(reason, end)
         if (!reason && !isStopped) dialLater(end.retryAfterMs)
       },
     })
-    link = dialled
   }
 
   function dialLater(retryAfterMs: number): void {
@@ -108,6 +111,27 @@ export function stayConnected(options: ConnectionOptions): Connection {
       isStopped = true
       clearTimeout(timer)
       link?.close()
+    },
+  }
+}
+
+/**
+ * An opening without an answer, which the relay may have given up and carry out all the same, behind
+ * that of a later session; it ends that one as replaced, and is no reason to stay away. Explains one
+ * such end.
+ */
+function createLateOpening() {
+  let isUnderWay = false
+  let givenUpAtMs = -Infinity
+  return {
+    begins: () => void (isUnderWay = true),
+    /** Of each end of a link: whether it is a late opening's doing. */
+    explains({ code }: LinkEnd, isWelcomed: boolean): boolean {
+      if (isUnderWay && !isWelcomed) givenUpAtMs = Date.now()
+      isUnderWay = false
+      const explains = code === RefusalCode.REPLACED && Date.now() - givenUpAtMs < LATE_OPENING_MS
+      if (explains) givenUpAtMs = -Infinity
+      return explains
     },
   }
 }

@@ -172,6 +172,23 @@ describe('a device and a relay that misbehaves', () => {
     expect(bob.isConnected()).toBe(false)
   })
 
+  test('replaced by its own opening that came late, it is back once', async () => {
+    // Goal: a Hello without an answer may be carried out behind the next one, and end its session.
+    const bob = await newDevice('bob')
+    const replaced = { code: RefusalCode.REPLACED, detail: '', retryAfterMs: 0 }
+    const goodbye = { $case: 'goodbye', value: replaced } as const
+    let lost = 0
+    relay.transport.loses = ({ $case }) => $case === 'welcome' && lost++ === 0
+    relay.cutAll()
+    await waitFor(() => lost > 1 && bob.isConnected(), { what: 'the session after the lost one' })
+    relay.model.device(bob.address)?.say?.(goodbye)
+    await waitFor(() => !bob.isConnected(), { what: 'the end of the session' })
+    await waitFor(() => bob.isConnected(), { what: 'a new session' })
+    const stopped = new Promise((resolve) => bob.on('stopped', resolve))
+    relay.model.device(bob.address)?.say?.(goodbye)
+    expect(await stopped).toMatchObject({ reason: 'replaced' })
+  })
+
   test('any other goodbye is followed by a new session, not before retry_after', async () => {
     // Goal: GOING_AWAY with retry_after_ms is honoured.
     const bob = await newDevice('bob')
