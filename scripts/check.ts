@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { configurationDifferences } from './configuration-page.ts'
 import { generatedDifferences } from './generated.ts'
 import { ensureServersOrExit } from './install-servers.ts'
 import { permissionDifferences } from './permission-files.ts'
@@ -22,6 +23,7 @@ const CHECKS: [name: string, check: Check][] = [
   ['format', tool('prettier', '--check', '--log-level=warn', '.')],
   ['schema.sql', schemaDifferences],
   ['permissions', permissionDifferences],
+  ['configuration.md', configurationDifferences],
 ]
 
 ensureServersOrExit()

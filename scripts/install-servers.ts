@@ -10,13 +10,14 @@ interface Server {
   binary: string
   debianPackage: string
   /** The variable that gives a running one instead. */
-  given: string
+  given?: string
 }
 
 const SERVERS: Server[] = [
   { binary: 'postgres', debianPackage: 'postgresql', given: 'DATABASE_URL' },
   { binary: 'redis-server', debianPackage: 'redis-server', given: 'REDIS_URL' },
   { binary: 'nats-server', debianPackage: 'nats-server', given: 'NATS_URL' },
+  { binary: 'openssl', debianPackage: 'openssl' }, // makes certificates
 ]
 
 const INSTALL_SCRIPT = join(import.meta.dirname, 'install-debian.sh')
@@ -53,7 +54,9 @@ export function ensureServersOrExit(lastLine?: string): void {
 }
 
 function missingServers(): Server[] {
-  return SERVERS.filter(({ binary, given }) => !process.env[given] && findBinary(binary) === null)
+  return SERVERS.filter(
+    ({ binary, given }) => !(given && process.env[given]) && findBinary(binary) === null,
+  )
 }
 
 function sentence(missing: Server[]): string {

@@ -76,6 +76,7 @@ export async function serviceEnvironments(
       TWOTICK_POSTGRES_URL: setting.storeUrl,
       TWOTICK_LISTEN: grpc.store,
       TWOTICK_SEAL_KEY_FILE: setting.sealKeyFile,
+      TWOTICK_DURABILITY: 'single', // one Postgres, on this machine
     },
     'metadata-validation': {
       ...nats,

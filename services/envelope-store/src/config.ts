@@ -1,6 +1,14 @@
 // What envelope-store is configured with.
 
-import { identityFields, listen, natsFields, postgresFields, text, whole } from '@twotick/chassis'
+import {
+  identityFields,
+  listen,
+  natsFields,
+  oneOf,
+  postgresFields,
+  text,
+  whole,
+} from '@twotick/chassis'
 import { z } from 'zod'
 
 const MIB = 1_048_576
@@ -10,6 +18,11 @@ export const configSchema = z.object({
   nats: natsFields(),
   listen: listen('where envelope-store answers gRPC'),
   service: identityFields(),
+  durability: oneOf(
+    'what Postgres must be: with a synchronous standby (replicated), or alone (single)',
+    ['replicated', 'single'],
+    'replicated',
+  ),
   sealKeyFile: text('file of the keys that entries are sealed with: `id base64(32 bytes)` lines'),
   mailbox: z.object({
     entriesMax: whole('entries that a mailbox holds', { default: 20_000 }),

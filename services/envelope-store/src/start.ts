@@ -11,6 +11,7 @@ import {
 import { EnvelopeStoreService } from '@twotick/protocol/services'
 import type { Config } from './config.ts'
 import { createDoorbell } from './doorbell.ts'
+import { checkDurability } from './durability.ts'
 import { answerGrpc } from './grpc.ts'
 import { createSealer, readKeys } from './sealed.ts'
 import { createStore } from './store.ts'
@@ -24,6 +25,7 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const options = { log, signal, onConnect, certificates, pipeline: true }
   const db = await connectPostgres(config.postgres, options)
   scope.defer('postgres', () => db.end())
+  await checkDurability(db, config.durability, log)
   const bus = await connectNats(config.nats, log, certificates)
   scope.defer('nats', () => bus.drain())
 

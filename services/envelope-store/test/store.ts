@@ -53,6 +53,7 @@ export async function startStore(choice: StoreChoice = {}) {
     TWOTICK_LISTEN: '127.0.0.1:0',
     TWOTICK_SERVICE_SECRET_FILE: secretFile,
     TWOTICK_SEAL_KEY_FILE: keyFile,
+    TWOTICK_DURABILITY: 'single',
     ...choice.environment,
   })
   const scope = openScope('envelope-store')

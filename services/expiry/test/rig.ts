@@ -64,6 +64,7 @@ export async function openRig() {
         TWOTICK_POSTGRES_URL: database.storeUrl,
         TWOTICK_LISTEN: storeTarget,
         TWOTICK_SEAL_KEY_FILE: sealKeyFile,
+        TWOTICK_DURABILITY: 'single',
       })
       const scope = await open('envelope-store', (opened) => startStoreService(config, opened))
       await promisify(store.waitForReady.bind(store))(Date.now() + CALL.deadlineMs)

@@ -87,6 +87,7 @@ export async function startWholeRelay(environment: Environment = {}) {
       TWOTICK_POSTGRES_URL: database.storeUrl,
       TWOTICK_LISTEN: storeTarget,
       TWOTICK_SEAL_KEY_FILE: keyFile,
+      TWOTICK_DURABILITY: 'single',
     },
   })
   const validation = await run('metadata-validation', {
