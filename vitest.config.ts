@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { mutating } from './test/mutants/vitest.ts'
 
 // Only where a container engine is: `npm run test:compose` asks for it, `npm test` does not.
 const containers = process.env['TWOTICK_TEST_COMPOSE']
@@ -15,12 +16,13 @@ export default defineConfig({
           name: 'unit',
           include: [
             '{packages,services,clients}/*/src/**/*.test.ts',
-            'test/{ledger,chaos}/**/*.test.ts',
+            'test/{ledger,chaos,mutants,simulation}/**/*.test.ts',
           ],
           testTimeout: 30_000,
         },
       },
       {
+        plugins: [mutating()],
         test: {
           name: 'services',
           include: ['{packages,services,clients}/*/test/**/*.test.ts'],

@@ -1,0 +1,3 @@
+// `npm run mutants`: test/mutants/main.ts says how.
+
+await import('../test/mutants/main.ts')

@@ -1,0 +1,116 @@
+// One clock for everything in this process, which stands still until it is moved; and the process's
+// sources of chance, seeded. Product code asks the usual globals for the time, for timers and for
+// random numbers: `rule` puts these in their place, once, for the life of the process.
+
+import { webcrypto } from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
+import promised from 'node:timers/promises'
+import { createRandom, type Random } from './random.ts'
+
+const BEGIN_MS = 1_700_000_000_000
+
+interface Timer {
+  at: number
+  readonly everyMs: number | undefined
+  readonly ring: () => void
+}
+
+export interface Clock {
+  nowMs(): number
+  /** When the next timer is due; undefined: there is none. */
+  nextAt(): number | undefined
+  /** Goes on to the next timer and rings it. */
+  ringNext(): void
+  /** Begins anew: no timer is left, and the same seed gives the same numbers. */
+  reset(seed: number): void
+}
+
+let nowMs = BEGIN_MS
+let timers = new Map<number, Timer>()
+let lastId = 0
+let random: Random = createRandom(0)
+let isRuling = false
+
+function begin(ring: () => void, delayMs: number | undefined, everyMs?: number) {
+  const id = (lastId += 1)
+  timers.set(id, { at: nowMs + Math.max(1, Math.ceil(delayMs ?? 0)), everyMs, ring })
+  const handle = { [Symbol.toPrimitive]: () => id, unref: () => handle, ref: () => handle, id }
+  return handle
+}
+
+function end(handle: { id: number } | undefined): void {
+  if (handle !== undefined) timers.delete(handle.id)
+}
+
+function next(): [number, Timer] | undefined {
+  let found: [number, Timer] | undefined
+  for (const each of timers) if (!found || each[1].at < found[1].at) found = each
+  return found
+}
+
+/** Replaces the process's time and chance; from then on only `ringNext` moves the clock. */
+export function rule(): Clock {
+  if (!isRuling) replaceGlobals()
+  isRuling = true
+  return {
+    nowMs: () => nowMs,
+    nextAt: () => next()?.[1].at,
+    ringNext() {
+      const [id, timer] = next() ?? []
+      if (id === undefined || timer === undefined) return
+      nowMs = Math.max(nowMs, timer.at)
+      if (timer.everyMs === undefined) timers.delete(id)
+      else timer.at = nowMs + timer.everyMs
+      timer.ring()
+    },
+    reset(seed) {
+      nowMs = BEGIN_MS
+      timers = new Map()
+      lastId = 0
+      random = createRandom(seed)
+    },
+  }
+}
+
+type Callback = (...args: unknown[]) => void
+
+function replaceGlobals(): void {
+  const set = (ring: Callback, delayMs?: number, ...args: unknown[]) =>
+    begin(() => ring(...args), delayMs)
+  const repeat = (ring: Callback, everyMs?: number, ...args: unknown[]) =>
+    begin(() => ring(...args), everyMs, Math.max(1, everyMs ?? 0))
+  Object.assign(globalThis, {
+    ...{ setTimeout: set, setInterval: repeat, clearTimeout: end, clearInterval: end },
+  })
+  Date.now = () => nowMs
+  performance.now = () => nowMs - BEGIN_MS
+  Math.random = () => random.next()
+  AbortSignal.timeout = (delayMs) => {
+    const abort = new AbortController()
+    begin(() => abort.abort(new DOMException('timed out', 'TimeoutError')), delayMs)
+    return abort.signal
+  }
+  webcrypto.getRandomValues = (array) => {
+    const bytes = array as unknown as Uint8Array
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = random.below(256)
+    return array
+  }
+  Object.assign(promised, { setTimeout: sleep })
+  syncBuiltinESMExports()
+}
+
+function sleep<T>(delayMs?: number, value?: T, { signal }: { signal?: AbortSignal } = {}) {
+  return new Promise<T | undefined>((resolve, reject) => {
+    const fail = () => reject(signal?.reason as Error)
+    if (signal?.aborted) return fail()
+    const timer = begin(() => {
+      signal?.removeEventListener('abort', aborted)
+      resolve(value)
+    }, delayMs)
+    const aborted = () => {
+      end(timer)
+      fail()
+    }
+    signal?.addEventListener('abort', aborted, { once: true })
+  })
+}

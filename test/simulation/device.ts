@@ -1,0 +1,161 @@
+// A device: the SDK's own parts on a simulated disk and line. It can crash at any step, and then begins
+// again with what its disk holds.
+
+import { addressKey, type DeviceAddress, EnvelopeType } from '@twotick/protocol'
+import { ASK_SCHEDULE } from '../../clients/sdk/src/asker.ts'
+import { assemble } from '../../clients/sdk/src/assemble.ts'
+import { type Codec, plainCodec } from '../../clients/sdk/src/codec.ts'
+import { type Connection, stayConnected } from '../../clients/sdk/src/connection.ts'
+import { createEmitter } from '../../clients/sdk/src/emitter.ts'
+import { StoppedError, type StopReason } from '../../clients/sdk/src/errors.ts'
+import type { DeviceEvents } from '../../clients/sdk/src/events.ts'
+import type { LinkEvents } from '../../clients/sdk/src/link.ts'
+import { load } from '../../clients/sdk/src/load.ts'
+import type { Change, Message } from '../../clients/sdk/src/storage.ts'
+import type { Turn } from '../../clients/sdk/src/turn.ts'
+import { createDisk, type Disk } from './disk.ts'
+import { createWatch } from './watch.ts'
+import type { Lanes } from './lanes.ts'
+import { createLine, type Cut, type Line } from './line.ts'
+import type { Profile } from './profile.ts'
+import type { Relay } from './relay.ts'
+
+export interface DeviceOptions {
+  readonly own: DeviceAddress
+  readonly lanes: Lanes
+  readonly profile: Profile
+  readonly relay: Relay
+  readonly violation: (what: string) => void
+  /** How often the store was restored so far. */
+  readonly restores: () => number
+  /** Called with each frame that a gateway says to it. */
+  readonly said: (frame: Parameters<Parameters<typeof createLine>[0]['said']>[0]) => void
+}
+
+export type SimulatedDevice = ReturnType<typeof createDevice>
+
+const HELLO = { signature: new Uint8Array(), clientName: '', clientVersion: '1', features: [] }
+const LIFETIME_S = 600
+
+export function createDevice(options: DeviceOptions) {
+  const { own, lanes, profile, relay, violation, said } = options
+  const name = addressKey(own)
+  /** What is durable in its inbox, in order: sender's device and number. */
+  const effects: string[] = []
+  const failures: string[] = []
+  const state = {
+    decodesToFail: 0,
+    dials: own.deviceId,
+    stopped: undefined as StopReason | undefined,
+  }
+  const watch = createWatch(name, violation, options.restores)
+  const disk: Disk = createDisk({ lanes, name, isFine: profile.isFineStorage, committed })
+  let run: Run | undefined
+  let line: Line | undefined
+  let gatewayName = ''
+
+  function committed({ table, value }: Change): void {
+    if (table !== 'inbox' || value === undefined) return
+    const { sender, no } = value as Message
+    effects.push(`${addressKey(sender)} ${no}`)
+  }
+
+  const codec: Codec = {
+    ...plainCodec,
+    perDevice: profile.isPerDevice,
+    encode(content, devices) {
+      const encoded = plainCodec.encode(content, [])
+      if (!profile.isPerDevice || !('ciphertext' in encoded)) return encoded
+      return { parts: devices.map((address) => ({ address, ...encoded })) }
+    },
+    decode(envelope) {
+      if (state.decodesToFail === 0) return plainCodec.decode(envelope)
+      state.decodesToFail -= 1
+      throw new Error('cannot be processed')
+    },
+  }
+
+  function dial(_url: string, events: LinkEvents) {
+    state.dials += 1
+    const at = `${name} ${state.dials}`
+    line = createLine({ lanes, name: at, events, said, heard: watch.heard })
+    watch.dialled()
+    const gateway = relay.gateway(state.dials)
+    gatewayName = gateway.name
+    void gateway.receive(line.socket)
+    return line.link
+  }
+
+  async function start(): Promise<void> {
+    const events = createEmitter<DeviceEvents>()
+    const loaded = await load(disk.storage)
+    const at: { connection?: Connection } = {}
+
+    function stop(reason: StopReason): void {
+      state.stopped ??= reason
+      at.connection?.stop()
+      parts.turns.stop(new StoppedError(reason))
+      parts.session.stop()
+      parts.outbox.stop(new StoppedError(reason))
+      parts.inbox.stop().catch(() => undefined)
+    }
+
+    const parts = assemble({
+      ...{ storage: disk.storage, own, events, codec, loaded, askSchedule: ASK_SCHEDULE },
+      fail(error) {
+        violation(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`)
+        stop('storage-failed')
+      },
+      fork: (turn: Turn) => turn.after(() => stop('forked')),
+    })
+    events.on('not-processable', ({ sender, no }) => failures.push(`${addressKey(sender)} ${no}`))
+    parts.inbox.handle(() => undefined)
+    const connection = stayConnected({
+      url: 'ws://relay',
+      dial,
+      hello: () => Promise.resolve({ ...HELLO, address: own, audience: 'relay' }),
+      frame: parts.session.frame,
+      lost: parts.session.lost,
+      final: stop,
+    })
+    at.connection = connection
+    run = { parts, connection, stop }
+  }
+
+  return {
+    ...{ own, name, effects, failures, state, disk, watch, start },
+    messages: () => [...(run?.parts.book.messages.values() ?? [])],
+    isConnected: () => run?.parts.session.link() !== undefined,
+    send(account: string, no: number): void {
+      const body = Uint8Array.of(no)
+      const message = { to: { account }, body, type: EnvelopeType.MESSAGE, lifetimeS: LIFETIME_S }
+      run?.parts.outbox.send(message).catch(() => undefined)
+    },
+    redial: () => run?.connection.redial(),
+    isAt: (gateway: string) => gatewayName === gateway,
+    cut: (how: Cut) => line?.cut(how),
+
+    /** After it has stopped. */
+    async reopen(): Promise<void> {
+      state.stopped = undefined
+      await start()
+    },
+
+    /** The process is gone between two steps, and starts anew. */
+    async crash(how: Cut): Promise<void> {
+      if (run === undefined || state.stopped) return
+      line?.cut(how)
+      disk.crash()
+      const { stop } = run
+      stop('closed')
+      state.stopped = undefined
+      await start()
+    },
+  }
+}
+
+interface Run {
+  readonly parts: ReturnType<typeof assemble>
+  readonly connection: Connection
+  readonly stop: (reason: StopReason) => void
+}

@@ -1,0 +1,125 @@
+// `npm run simulate`: plays histories until the time or the number is up, over the cores; or one again.
+
+import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { historyOf, type Command, type Doing, type History } from './history.ts'
+import { play, shrink } from './play.ts'
+import { profileOf } from './profile.ts'
+
+const HELP = `npm run simulate [-- options]
+
+Plays random histories of the whole relay (stores, gateways, devices, all of their own code) on a
+simulated Postgres, network, bus, disk and clock, and checks what must always hold. One seed is one
+history. The first that fails is made as short as it can be and printed with how to play it again.
+
+  --histories <n>    how many (default 100000)
+  --seconds <n>      at most so long, of real time (default: no limit)
+  --seed <n>         the first seed (default 1); without --histories that one alone
+  --schedule <text>  instead of the seed's own commands: \`send:0:0 flow:3:20 …\`
+  --workers <n>      processes (default: one for each core)`
+
+const realNow = process.hrtime.bigint.bind(process.hrtime)
+
+interface Found {
+  readonly played: number
+  readonly seed?: number
+}
+
+const { values } = parseArgs({
+  options: {
+    help: { type: 'boolean' },
+    histories: { type: 'string' },
+    seconds: { type: 'string' },
+    seed: { type: 'string' },
+    schedule: { type: 'string' },
+    workers: { type: 'string' },
+    worker: { type: 'boolean' },
+  },
+})
+
+if (values.help) {
+  console.log(HELP)
+  process.exit(0)
+}
+const seed = Number(values.seed ?? 1)
+const isOne = values.seed !== undefined && values.histories === undefined
+const histories = isOne ? 1 : Number(values.histories ?? 100_000)
+const seconds = Number(values.seconds ?? Infinity)
+const workers = Math.min(histories, Number(values.workers ?? availableParallelism()))
+if (![seed, histories, workers].every((each) => Number.isInteger(each)) || !(seconds > 0)) {
+  console.error('a number is not one: see npm run simulate -- --help')
+  process.exit(2)
+}
+process.exit(await run())
+
+async function run(): Promise<number> {
+  if (values.worker) {
+    const found = await playFrom(seed, histories, workers)
+    process.send?.(found)
+    return found.seed === undefined ? 0 : 1
+  }
+  if (isOne) return playOne(historyFor(seed))
+  const began = realNow()
+  const found = await Promise.all(Array.from({ length: workers }, (_, index) => startWorker(index)))
+  const took = Number(realNow() - began) / 1e9
+  const played = found.reduce((sum, one) => sum + one.played, 0)
+  const each = ((took * 1000) / Math.max(1, played)).toFixed(2)
+  console.log(`${played} histories in ${took.toFixed(1)} s (${each} ms each)`)
+  const failed = found.flatMap((one) => one.seed ?? []).sort((a, b) => a - b)[0]
+  if (failed === undefined) {
+    console.log(
+      'nothing lost, nothing twice, nothing out of order, no false tick, nothing left over',
+    )
+    return 0
+  }
+  return playOne(historyFor(failed))
+}
+
+function startWorker(index: number): Promise<Found> {
+  const args = ['--worker', '--seed', String(seed + index), '--histories', String(histories)]
+  const limits = ['--workers', String(workers), '--seconds', String(seconds)]
+  const child = fork(import.meta.filename, [...args, ...limits], { execArgv: process.execArgv })
+  return new Promise((resolve, reject) => {
+    child.once('message', (found) => resolve(found as Found))
+    child.once('exit', () => reject(new Error('a worker ended without a word')))
+  })
+}
+
+/** Every `step`th seed. */
+async function playFrom(first: number, count: number, step: number): Promise<Found> {
+  const until = realNow() + BigInt(Math.round(Math.min(seconds, 1e6) * 1e9))
+  let played = 0
+  for (let at = first; at < first + count; at += step) {
+    played += 1
+    if ((await play(historyOf(at))).length > 0) return { played, seed: at }
+    if (realNow() > until) break
+  }
+  return { played }
+}
+
+function historyFor(at: number): History {
+  if (values.schedule === undefined) return historyOf(at)
+  const commands = values.schedule.split(' ').map((word): Command => {
+    const [doing, who, n] = word.split(':')
+    return { do: doing as Doing, who: Number(who), n: Number(n) }
+  })
+  return { seed: at, profile: profileOf(at), commands }
+}
+
+async function playOne(history: History): Promise<number> {
+  if ((await play(history)).length === 0) {
+    console.log(`seed ${history.seed}: all is well`)
+    return 0
+  }
+  const short = values.schedule === undefined ? await shrink(history) : history
+  const schedule = short.commands.map((command) => `${command.do}:${command.who}:${command.n}`)
+  console.log(
+    `\nFAILED seed ${history.seed}, ${schedule.length} commands of ${history.commands.length}:`,
+  )
+  for (const what of await play(short)) console.log(`  ${what}`)
+  console.log(
+    `play it again:\n  npm run simulate -- --seed ${history.seed} --schedule '${schedule.join(' ')}'`,
+  )
+  return 1
+}

@@ -1,0 +1,224 @@
+// The whole relay and its devices as one history sees them, and what a history can do to them.
+
+import type { AccountId, DeviceAddress } from '@twotick/protocol'
+import { addressKey } from '@twotick/protocol'
+import type { Clock } from './clock.ts'
+import { createDevice, type SimulatedDevice } from './device.ts'
+import { createDirectory } from './directory.ts'
+import type { Command, History } from './history.ts'
+import { createLanes } from './lanes.ts'
+import { createLedger, LIFETIME_MS } from './ledger.ts'
+import type { Cut } from './line.ts'
+import { createDatabase } from './postgres.ts'
+import { createRandom } from './random.ts'
+import { createRelay } from './relay.ts'
+import { senderKey, type Tables } from './tables.ts'
+
+export const ACCOUNTS = ['a', 'b'].map(
+  (letter) => `${letter.repeat(8)}-0000-4000-8000-000000000000` as AccountId,
+)
+const CUTS: readonly Cut[] = ['closed', 'lost', 'silent']
+const DEVICES_MAX = 3
+const STEPS_MAX = 20_000
+const RINGS_MAX = 3_000
+const HORIZON_MS = 15 * 60_000
+
+export type World = ReturnType<typeof createWorld>
+
+export function createWorld({ profile, commands }: History, clock: Clock) {
+  const violations: string[] = []
+  const devices: SimulatedDevice[] = []
+  const lanes = createLanes()
+  let skewMs = 3_600_000 // the database's clock is nobody else's
+  const databaseNowMs = () => clock.nowMs() + skewMs
+  const violation = (what: string) => void violations.push(what)
+  const isFine = profile.isFineDatabase
+  const database = createDatabase({ lanes, isFine, nowMs: databaseNowMs })
+  const ledger = createLedger({ devices, database, violation, databaseNowMs })
+  const unlisted = new Set<string>()
+  const directory = createDirectory({
+    linked: (address) => void admit(address),
+    unlisted: (address) => void unlisted.add(addressKey(address)),
+  })
+  const copies: Tables[] = []
+  const deviceIds = new Map<AccountId, number>()
+  let sent = 0
+
+  const relay = createRelay({
+    ...{ lanes, profile, database, directory },
+    handed: ({ sender, no }, listed) => sender && ledger.accepted(addressKey(sender), no, listed),
+    committed: (_epoch, draft) => ledger.committed(draft),
+    bug: (what, error) =>
+      violation(`bug: ${what}: ${error instanceof Error ? error.stack : JSON.stringify(error)}`),
+  })
+
+  async function admit(own: DeviceAddress): Promise<void> {
+    const device = createDevice({
+      ...{ own, lanes, profile, relay, violation, restores: ledger.restores },
+      said: (frame) => ledger.said(device, frame),
+    })
+    devices.push(device)
+    await device.start()
+  }
+
+  async function begin(): Promise<void> {
+    for (const accountId of ACCOUNTS) {
+      const address = directory.addAccount(accountId)
+      deviceIds.set(accountId, 1)
+      const { deviceId: d1 } = address
+      const empty = { head_seq: 0, floor_seq: 0, bytes: 0, d1, a1: 0 }
+      const free = {
+        d2: null,
+        a2: null,
+        d3: null,
+        a3: null,
+        d4: null,
+        a4: null,
+        d5: null,
+        a5: null,
+      }
+      const { mailboxes, senders } = database.tables()
+      mailboxes.set(accountId, { account_id: accountId, ...empty, ...free })
+      const numbers = { session: 0, sent_no: 0, sent_tag: Buffer.alloc(8) }
+      const sender = { account_id: accountId, device_id: d1, ...numbers }
+      senders.set(senderKey(accountId, d1), sender)
+      await admit(address)
+    }
+    copies.push(database.copy())
+    // A second device of the second account, linked before the history begins.
+    link(1)
+    await settle(() => devices.length === 3 && devices.every((device) => device.isConnected()))
+  }
+
+  function link(which: number): void {
+    const accountId = ACCOUNTS[which % ACCOUNTS.length]!
+    if (directory.active(accountId).length >= DEVICES_MAX) return
+    const deviceId = (deviceIds.get(accountId) ?? 0) + 1
+    deviceIds.set(accountId, deviceId)
+    void relay.finish(directory.link(accountId, deviceId)).catch(() => undefined)
+  }
+
+  function unlink(which: number): void {
+    const device = alive()[which % Math.max(1, alive().length)]
+    if (!device || directory.active(device.own.accountId).length < 2) return
+    const pending = directory.unlink(device.own)
+    if (pending) void relay.finish(pending).catch(() => undefined)
+  }
+
+  const alive = () =>
+    devices.filter(({ name, state }) => !unlisted.has(name) && state.stopped !== 'forked')
+
+  async function flow(steps: number, choice: number): Promise<void> {
+    const random = createRandom(choice)
+    for (let step = 0; step < steps; step += 1) {
+      if (!(await lanes.step(random.below(1 << 30)))) return
+    }
+  }
+
+  async function run({ do: command, who, n }: Command): Promise<void> {
+    const device = devices[who % devices.length]!
+    const cut = CUTS[n % CUTS.length]!
+    if (command === 'send') {
+      const [one, other] = ACCOUNTS as [AccountId, AccountId]
+      device.send(device.own.accountId === one ? other : one, (sent += 1) % 256)
+    }
+    if (command === 'flow') await flow((n % 24) + 1, who)
+    if (command === 'cut') device.cut(cut)
+    if (command === 'dial') device.redial()
+    if (command === 'crash') await device.crash(cut)
+    if (command === 'fail') device.state.decodesToFail = 1
+    if (command === 'refuse') directory.rules.refuse = 1
+    if (command === 'link') link(who)
+    if (command === 'unlink') unlink(who)
+    if (command === 'lose') lanes.lose('bus', n)
+    if (command === 'double') lanes.double('bus', n)
+    if (command === 'drop-bus') relay.dropBus()
+    if (command === 'flush') relay.flushPresence()
+    if (command === 'break') relay.gateway(who).writes.lose()
+    if (command === 'kill-store') relay.killStore(who)
+    if (command === 'kill-gateway') killGateway(who)
+    if (command === 'break-database') database.breakAll(n % 2 === 0)
+    if (command === 'wait') for (let times = 0; times <= n % 4; times += 1) await ring()
+    if (command === 'expire') {
+      skewMs += LIFETIME_MS + 1
+      void relay.sweep().catch(() => undefined)
+    }
+    if (command === 'sweep') void relay.sweep().catch(() => undefined)
+    if (command === 'copy') copies.push(database.copy())
+    if (command === 'restore') restore(n)
+    await lanes.rest()
+  }
+
+  /** Its devices find out at once, or with their next frame. */
+  function killGateway(which: number): void {
+    const killed = relay.gateway(which)
+    relay.killGateway(which)
+    for (const device of devices) if (device.isAt(killed.name)) device.cut('silent')
+  }
+
+  function restore(which: number): void {
+    // Whoever was linked since is nobody's concern: only copies with the same devices serve.
+    const cursors = (tables: Tables) =>
+      [...tables.mailboxes.values()].map(({ d1, d2, d3, d4, d5 }) => [d1, d2, d3, d4, d5].join())
+    const now = cursors(database.tables()).join(';')
+    const same = copies.filter((copy) => cursors(copy).join(';') === now)
+    const copy = same[which % Math.max(1, same.length)]
+    if (copy === undefined || directory.pending().length > 0) return
+    database.restore(copy)
+    ledger.restored()
+  }
+
+  async function ring(): Promise<void> {
+    clock.ringNext()
+    await lanes.rest()
+  }
+
+  function isSettled(): boolean {
+    if (!lanes.isEmpty() || directory.pending().length > 0) return false
+    if ([...database.tables().entries.values()].some((rows) => rows.size > 0)) return false
+    return alive().every(
+      (device) => device.isConnected() && device.messages().every(({ doneAtMs }) => doneAtMs),
+    )
+  }
+
+  function isReplaced(): boolean {
+    return lanes.isEmpty() && alive().some(({ state }) => state.stopped === 'replaced')
+  }
+
+  /** No more faults: what is under way arrives, and time passes, until nothing is left to do. */
+  async function settle(isDone: () => boolean): Promise<void> {
+    const untilMs = clock.nowMs() + HORIZON_MS
+    for (let rings = 0; rings < RINGS_MAX; rings += 1) {
+      for (let steps = 0; steps < STEPS_MAX && (await lanes.step(0)); steps += 1);
+      if (isDone() || violations.length > 0) return
+      for (const pending of directory.pending()) void relay.finish(pending).catch(() => undefined)
+      if (clock.nowMs() > untilMs) return
+      await ring()
+    }
+  }
+
+  async function calm(): Promise<void> {
+    directory.rules.refuse = 0
+    for (const { state } of devices) state.decodesToFail = 0
+    // A connection that died in its handshake may be given the later session: the live one is told
+    // that it was replaced, and stops. The application opens such a device again.
+    await settle(() => isSettled() || isReplaced())
+    for (const device of alive()) if (device.state.stopped === 'replaced') await device.reopen()
+    await settle(isSettled)
+    if (violations.length === 0) ledger.judge(alive())
+  }
+
+  return {
+    violations,
+    /** Plays the history to its end; returns what was violated. */
+    async play(): Promise<readonly string[]> {
+      await begin()
+      for (const command of commands) {
+        await run(command)
+        if (violations.length > 0) return violations
+      }
+      await calm()
+      return violations
+    },
+  }
+}
