@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { freePort } from './servers/free-port.ts'
 import { tethered } from './servers/tether.ts'
 
@@ -20,6 +21,7 @@ export const SERVICES = [
 export type ServiceName = (typeof SERVICES)[number]
 
 const ROOT = join(import.meta.dirname, '..')
+const TELEMETRY = pathToFileURL(join(ROOT, 'packages/chassis/src/telemetry.ts')).href
 const READY_MS = 60_000
 const STOP_MS = 15_000
 
@@ -121,13 +123,15 @@ export function createServiceProcess(
   async function start(): Promise<void> {
     const main = join(ROOT, 'services', name, 'src/main.ts')
     const tether = { orphanSignal: 'KILL', user: null } as const
-    const started = spawn(...tethered(process.execPath, [main], tether), {
+    const parameters = ['--import', TELEMETRY, main]
+    const started = spawn(...tethered(process.execPath, parameters, tether), {
       // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
       detached: true,
       cwd: ROOT,
       env: {
         NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'),
         ...withoutTwotick(process.env),
+        OTEL_SERVICE_NAME: name,
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

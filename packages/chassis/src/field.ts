@@ -20,6 +20,16 @@ export function whole(meaning: string, bounds: { default: number; min?: number; 
     .default(bounds.default)
 }
 
+/** A share of a whole, from 0 to 1. */
+export function share(meaning: string, initial: number) {
+  return z
+    .string()
+    .regex(/^(0|1|0?\.\d{1,9}|1\.0+)$/, 'expected a share, from 0 to 1')
+    .transform(Number)
+    .describe(meaning)
+    .default(initial)
+}
+
 /** A text that must be given. */
 export function text(meaning: string) {
   return z.string().describe(meaning)

@@ -4,6 +4,8 @@
 //   HTTP    /healthz                   /readyz
 //   gRPC    Check(service: liveness)   Check(service: '')       grpc.health.v1, without TLS
 //
+// And what Prometheus asks, at /metrics.
+//
 // Living depends on nothing: a service whose database is down is not helped by being killed.
 
 import {
@@ -21,6 +23,7 @@ import {
   HealthService,
 } from '@twotick/protocol/services'
 import { parseListen } from './field.ts'
+import { answerMetrics } from './telemetry.ts'
 
 const IDLE_MS = 60_000
 const CONNECTIONS_MAX = 64
@@ -68,6 +71,7 @@ export async function serveHealth(address: string, isReady: () => boolean): Prom
 
 function httpServer(isReady: () => boolean) {
   return createHttpServer({ requestTimeout: 5_000 }, (request, response) => {
+    if (request.url === '/metrics') return answerMetrics(request, response)
     const code =
       request.url === '/healthz' ? 200 : request.url !== '/readyz' ? 404 : isReady() ? 200 : 503
     response.writeHead(code, { 'content-type': 'text/plain' })

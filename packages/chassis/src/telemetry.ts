@@ -1,15 +1,38 @@
-// Telemetry: `node --import @twotick/chassis/telemetry …` starts the OpenTelemetry SDK before
-// anything else is loaded, if OTEL_EXPORTER_OTLP_ENDPOINT is set. Everything about it is configured
-// by the OTEL_ variables of its specification. Without an endpoint the SDK is not even loaded and
-// the API's calls do nothing.
+// Telemetry: `node --import @twotick/chassis/telemetry …` prepares it before anything else is loaded.
+//
+//   metrics  always, for Prometheus to read at /metrics of the health port (health.ts)
+//   traces   if OTEL_EXPORTER_OTLP_ENDPOINT is set, by OTLP to there; else the SDK is not even
+//            loaded, and beginning a span does nothing
+//
+// Everything else about traces is configured by the OTEL_ variables of their specification.
+// OTEL_SDK_DISABLED=true leaves out both.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { metrics } from '@opentelemetry/api'
+import type { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 
 let stop: () => Promise<void> = async () => undefined
+let page: PrometheusExporter | undefined
 
-if (process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) {
-  const { NodeSDK } = await import('@opentelemetry/sdk-node')
-  const sdk = new NodeSDK()
-  sdk.start()
-  stop = () => sdk.shutdown()
+if (process.env['OTEL_SDK_DISABLED'] !== 'true') {
+  const { PrometheusExporter } = await import('@opentelemetry/exporter-prometheus')
+  page = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true })
+  if (process.env['OTEL_EXPORTER_OTLP_ENDPOINT']) {
+    process.env['OTEL_LOGS_EXPORTER'] ??= 'none'
+    const { NodeSDK } = await import('@opentelemetry/sdk-node')
+    const sdk = new NodeSDK({ metricReaders: [page] })
+    sdk.start()
+    stop = () => sdk.shutdown()
+  } else {
+    const { MeterProvider } = await import('@opentelemetry/sdk-metrics')
+    metrics.setGlobalMeterProvider(new MeterProvider({ readers: [page] }))
+  }
+}
+
+/** Answers with the metrics, as Prometheus reads them. */
+export function answerMetrics(request: IncomingMessage, response: ServerResponse): void {
+  if (page !== undefined) return page.getMetricsRequestHandler(request, response)
+  response.writeHead(404).end()
 }
 
 /** Sends what is not sent yet, for 2 s at most. What cannot be sent is dropped. */

@@ -12,6 +12,7 @@ import type { LookUp } from './look-up.ts'
 import { APPENDED, DELIVERED, type Matter, readMatters, SIGNAL } from './matter.ts'
 import { createPending, type Message } from './pending.ts'
 import { type Ring, resyncRing, route } from './route.ts'
+import { traceBatch } from './traces.ts'
 
 const QUEUE = 'delivery-fanout'
 
@@ -63,10 +64,13 @@ export async function consume(bus: Bus, options: ConsumeOptions): Promise<Consum
   }
 
   async function handle(batch: readonly Message[]): Promise<void> {
-    const matters = batch.flatMap((message) => readOrCount(message, events))
+    const read = batch.flatMap((message) => readOrCount(message, events))
+    const traced = traceBatch(read)
+    const matters = traced?.matters ?? read
     const presence = await lookUp(new Set(matters.map((matter) => matter.accountId)))
     const rings = route(matters, presence)
     for (const ring of rings) publish(ring)
+    traced?.end()
     events.routed({ matters: matters.length, rings: rings.length })
     if (unflushedBytes < UNFLUSHED_BYTES_MAX) return
     unflushedBytes = 0

@@ -8,6 +8,7 @@ import {
   SignalOutline,
   TickOutline,
   TicksDeliveredOutline,
+  type TraceHops,
 } from '@twotick/protocol/services'
 
 export const APPENDED = 'mailbox.appended'
@@ -32,6 +33,8 @@ export interface Matter {
   readonly deviceId: number | undefined
   /** A MailboxAppended, Tick or SignalSent. */
   readonly encoded: Uint8Array
+  /** Of traced envelopes: where they have come to. */
+  readonly traces?: TraceHops | undefined
 }
 
 /** The matters of one message. Throws if it cannot be decoded. */
@@ -51,20 +54,20 @@ export function readMatters(subject: string, data: Uint8Array): Matter[] {
 function readAppended(data: Uint8Array): Matter[] {
   const { epoch, mailboxes } = AppendedOutline.decode(data)
   return mailboxes.map((mailbox) => {
-    const { accountId, headSeq } = MailboxOutline.decode(mailbox)
+    const { accountId, headSeq, traces } = MailboxOutline.decode(mailbox)
     const isTooLarge = mailbox.length + FRAME_BYTES > MATTERS_BYTES_MAX
     const encoded = isTooLarge
       ? MailboxAppended.encode({ accountId, headSeq, entries: [] }).finish() // only rung
       : mailbox
-    return { kind: 'mailbox', epoch, accountId, deviceId: undefined, encoded }
+    return { kind: 'mailbox', epoch, accountId, deviceId: undefined, encoded, traces }
   })
 }
 
 function readDelivered(data: Uint8Array): Matter[] {
   const { epoch, ticks } = TicksDeliveredOutline.decode(data)
   return ticks.flatMap((encoded) => {
-    const { sender } = TickOutline.decode(encoded)
-    return sender === undefined ? [] : [{ kind: 'tick', epoch, ...sender, encoded }]
+    const { sender, traces } = TickOutline.decode(encoded)
+    return sender === undefined ? [] : [{ kind: 'tick', epoch, ...sender, encoded, traces }]
   })
 }
 

@@ -25,6 +25,8 @@ export interface Ack {
   readonly failed: ReadonlySet<number>
   /** Whose the entries are, as the gateway pushed them: spares opening what is sealed. */
   readonly names: ReadonlyMap<number, NonNullable<OwedTick['name']>>
+  /** Of traced entries, by seq: the span of this ack. */
+  readonly traces?: ReadonlyMap<number, Uint8Array> | undefined
 }
 
 /** What an ack with failed entries needs: whose they are, and where their notices go. */

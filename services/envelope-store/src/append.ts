@@ -27,6 +27,8 @@ export interface Sending {
   readonly ownContent: SealedContent
   /** What that takes, at most. */
   readonly ownBytesMax: number
+  /** Of a traced envelope: the span of this append. */
+  readonly trace?: Uint8Array
 }
 
 export interface Copy extends Content {

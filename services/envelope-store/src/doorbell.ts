@@ -12,6 +12,7 @@ import {
 import type { Draft, NewEntry, OwedTick } from './draft.ts'
 import { onCommitted } from './events.ts'
 import { toStoredEntry } from './stored-entry.ts'
+import { hopsOfAppended, hopsOfTicks } from './traces.ts'
 
 // NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
 const MESSAGE_BYTES_MAX = 512 * 1024
@@ -64,26 +65,33 @@ function appendedOf(appended: readonly NewEntry[]): MailboxRing[] {
   return [...rings.values()].map(({ mailbox, entries, bytes }) =>
     bytes > MESSAGE_BYTES_MAX
       ? { mailbox, bytes: RING_BYTES }
-      : { mailbox: { ...mailbox, entries }, bytes },
+      : { mailbox: withTraces({ ...mailbox, entries }), bytes },
   )
+}
+
+function withTraces(mailbox: MailboxAppended): MailboxAppended {
+  const traces = hopsOfAppended(mailbox)
+  return traces === undefined ? mailbox : { ...mailbox, traces }
 }
 
 /** One tick a sending device and recipient account; a range holds only what was delivered. */
 export function ticksOf(owed: readonly OwedTick[]): Tick[] {
-  const groups = new Map<string, { sender: DeviceAddress; to: AccountId; nos: number[] }>()
+  const groups = new Map<string, { sender: DeviceAddress; to: AccountId; names: Name[] }>()
   for (const { name, recipientAccountId: to } of owed) {
     if (name === undefined) continue
     const key = `${addressKey(name.sender)}>${to}`
-    const group = groups.get(key) ?? { sender: name.sender, to, nos: [] }
+    const group = groups.get(key) ?? { sender: name.sender, to, names: [] }
     groups.set(key, group)
-    group.nos.push(name.no)
+    group.names.push(name)
   }
-  return [...groups.values()].map(({ sender, to, nos }) => ({
-    sender,
-    recipientAccountId: to,
-    nos: rangesOf(nos),
-  }))
+  return [...groups.values()].map(({ sender, to, names }) => {
+    const tick = { sender, recipientAccountId: to, nos: rangesOf(names.map(({ no }) => no)) }
+    const traces = hopsOfTicks(names)
+    return traces === undefined ? tick : { ...tick, traces }
+  })
 }
+
+type Name = NonNullable<OwedTick['name']>
 
 function rangesOf(nos: number[]): { first: number; last: number }[] {
   const ranges: { first: number; last: number }[] = []

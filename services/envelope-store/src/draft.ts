@@ -40,7 +40,8 @@ export interface OwedTick {
   readonly recipientAccountId: AccountId
   readonly seq: number
   /** undefined: to be read from the row before it is removed */
-  name: { readonly sender: DeviceAddress; readonly no: number } | undefined
+  name:
+    { readonly sender: DeviceAddress; readonly no: number; readonly trace?: Uint8Array } | undefined
 }
 
 export interface Draft {

@@ -13,6 +13,7 @@ import { persist } from './persist.ts'
 import type { Resources } from './resources.ts'
 import { openSealed } from './sealed-rows.ts'
 import type { SealedRow } from './stored-entry.ts'
+import { traceExpired } from './traces.ts'
 import { type Database, transact, withQueries } from './transaction.ts'
 
 const MAILBOXES_MAX = 1_000
@@ -109,5 +110,8 @@ async function remove(deps: Resources, found: readonly ExpiredRow[], foundEpoch:
     return { draft, epoch: tx.epoch, noticed }
   })
   deps.ring(done.epoch, done.draft)
+  traceExpired(
+    done.draft.removed.flatMap(({ accountId, seq }) => messages.get(accountId, seq)?.trace ?? []),
+  )
   return { expired: done.draft.removed.length, noticed: done.noticed }
 }

@@ -15,6 +15,8 @@ export interface Message {
   readonly sender: DeviceAddress
   readonly no: number
   readonly tag: Uint8Array
+  /** Of a traced envelope: the span of its append. */
+  readonly trace?: Uint8Array
 }
 
 export interface NoticeDraft {

@@ -40,9 +40,9 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
     })
   }
   const ownParts = partsOf.get(sender.accountId) ?? []
-  const { session, no, prevNo, tag, lifetimeS } = append
+  const { session, no, prevNo, tag, lifetimeS, trace } = append
   return {
-    ...{ sender, session, no, prevNo, tag, lifetimeS, copies },
+    ...{ sender, session, no, prevNo, tag, lifetimeS, copies, ...(trace && { trace }) },
     ownContent: contentFor(append, ownParts),
     ownBytesMax:
       SEAL_BYTES +
@@ -53,9 +53,9 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
 }
 
 function contentFor(append: Append, parts: Part[]): SealedContent {
-  const { sender, no, to, type, ciphertext, lifetimeS } = append
+  const { sender, no, to, type, ciphertext, lifetimeS, trace } = append
   return {
-    content: { $case: 'envelope', value: { sender, no, to, type, ciphertext, parts } },
+    content: { $case: 'envelope', value: { sender, no, to, type, ciphertext, parts, trace } },
     lifetimeS,
     noticedAtMs: 0,
   }
@@ -70,10 +70,20 @@ export function parseAck({ device: address, seq, failed, names }: AckWrite): Ack
   const device = parseAddress(address)
   if (device === undefined) return undefined
   const named: Ack['names'] = new Map(
-    names.flatMap(({ seq, sender: address, no }) => {
+    names.flatMap(({ seq, sender: address, no, trace }) => {
       const sender = parseAddress(address)
-      return sender === undefined ? [] : [[seq, { sender, no }] as const]
+      return sender === undefined ? [] : [[seq, { sender, no, ...(trace && { trace }) }] as const]
     }),
   )
-  return { device, seq, failed: new Set(failed), names: named }
+  const ack = { device, seq, failed: new Set(failed), names: named }
+  const traces = tracesOf(names)
+  return traces === undefined ? ack : { ...ack, traces }
+}
+
+function tracesOf(names: AckWrite['names']): Ack['traces'] {
+  let traces: Map<number, Uint8Array> | undefined
+  for (const { seq, trace } of names) {
+    if (trace !== undefined) traces = (traces ?? new Map<number, Uint8Array>()).set(seq, trace)
+  }
+  return traces
 }

@@ -19,6 +19,7 @@ import type { Resources } from './resources.ts'
 import { parseAck, parseAppend } from './sending.ts'
 import { openSession } from './session.ts'
 import { getStatus, type StatusQuestion } from './status.ts'
+import { traceAck, traceAppend } from './traces.ts'
 import { withQueries } from './transaction.ts'
 import { type AckItem, type Write, writeBatch } from './write.ts'
 
@@ -59,24 +60,29 @@ export function createStore(resources: StoreResources, config: Config) {
     }
   }
 
+  function submitAppend(epoch: string, append: Append): Promise<Written> {
+    const sending = parseAppend(append, sealer)
+    if (sending === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
+    const write = { kind: 'append', epoch, sending } as const
+    return settled(epoch, async () => batches.submit(write, bytesOf(sending)))
+  }
+
+  function submitAck(epoch: string, write: AckWrite): Promise<Written> {
+    const ack = parseAck(write)
+    if (ack === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
+    const item = { kind: 'ack', epoch, ack } as const
+    return settled(epoch, async () => {
+      const submitted = batches.submit(item, ACK_BYTES)
+      if (submitted === undefined) return undefined
+      return (await submitted) ?? failedAcks.submit(item, ACK_BYTES)
+    })
+  }
+
   return {
     epoch: () => withQueries(db, async (queries) => queries.epoch),
-    append(epoch: string, append: Append): Promise<Written> {
-      const sending = parseAppend(append, sealer)
-      if (sending === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
-      const write = { kind: 'append', epoch, sending } as const
-      return settled(epoch, async () => batches.submit(write, bytesOf(sending)))
-    },
-    ack(epoch: string, write: AckWrite): Promise<Written> {
-      const ack = parseAck(write)
-      if (ack === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
-      const item = { kind: 'ack', epoch, ack } as const
-      return settled(epoch, async () => {
-        const submitted = batches.submit(item, ACK_BYTES)
-        if (submitted === undefined) return undefined
-        return (await submitted) ?? failedAcks.submit(item, ACK_BYTES)
-      })
-    },
+    append: (epoch: string, append: Append) =>
+      traceAppend(append, (traced) => submitAppend(epoch, traced)),
+    ack: (epoch: string, ack: AckWrite) => traceAck(ack, (traced) => submitAck(epoch, traced)),
     openSession: (device: DeviceAddress, epoch: string) => openSession(db, device, epoch),
     fetch: (device: DeviceAddress, request: FetchRequest) =>
       fetchEntries({ db, sealer }, device, request),

@@ -37,7 +37,8 @@ export function messageOf(tag: Uint8Array, { content }: SealedContent): Message 
   if (content?.$case !== 'envelope') return undefined
   const sender = parseAddress(content.value.sender)
   assert(sender !== undefined, 'an envelope has a sender')
-  return { sender, no: content.value.no, tag }
+  const { no, trace } = content.value
+  return { sender, no, tag, ...(trace && { trace }) }
 }
 
 export interface SealedRow {

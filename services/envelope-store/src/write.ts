@@ -15,6 +15,7 @@ import { persist } from './persist.ts'
 import type { Resources } from './resources.ts'
 import { countRooms } from './rooms.ts'
 import { nameTicks } from './ticks.ts'
+import { beginTransaction, traceRemoved } from './traces.ts'
 import { transact } from './transaction.ts'
 
 export type Write =
@@ -33,6 +34,7 @@ export async function writeBatch(
   resources: WriteResources,
   batch: readonly Write[],
 ): Promise<(Written | undefined)[]> {
+  const span = beginTransaction(batch)
   const { epoch, draft, outcomes } = await transact(resources.db, async (tx) => {
     const outcomes = new Map<Write, Outcome>()
     const current = batch.filter((write) => {
@@ -57,7 +59,8 @@ export async function writeBatch(
     }
     await persist(tx, draft)
     return { epoch: tx.epoch, draft, outcomes }
-  })
+  }).finally(() => span?.end())
+  if (span !== undefined) traceRemoved(batch, draft)
   resources.ring(epoch, draft)
   onBatch(batch.length, outcomes.values())
   return batch.map((write) => {

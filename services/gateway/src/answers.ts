@@ -6,6 +6,7 @@ import type { GatewayEvents } from './events.ts'
 import type { Opened } from './handshake.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { SendBounds } from './send-queue.ts'
+import { type OpenSendTraces, traceCall } from './send-traces.ts'
 import type { DeviceSocket } from './socket.ts'
 import type { Validation, Writes } from './writes.ts'
 
@@ -13,6 +14,7 @@ export interface AnswerParts {
   readonly validation: Validation
   readonly writes: Writes
   readonly events: GatewayEvents
+  readonly openTraces: OpenSendTraces
 }
 
 export interface AnswerOptions extends SendBounds {
@@ -23,26 +25,39 @@ export interface AnswerOptions extends SendBounds {
 
 export function openIntake(
   socket: DeviceSocket,
-  { validation, writes, events }: AnswerParts,
+  { validation, writes, events, openTraces }: AnswerParts,
   { opened, end, ...options }: AnswerOptions,
 ): Intake {
   const { device, epoch, session, sentNo } = opened
   const gather = gatherStored(socket)
-  return createIntake(
+  const traces = openTraces()
+  const intake = createIntake(
     {
-      validate: (send) => validation.validate(metadataOf(opened, send)),
+      validate(send) {
+        const metadata = metadataOf(opened, send)
+        if (send.trace === undefined) return validation.validate(metadata)
+        return traceCall('validate', send.trace, (trace) =>
+          validation.validate({ ...metadata, trace }),
+        )
+      },
       append: (send, { recipientAccountIds, lifetimeS }) => {
         const { no, prevNo, tag, to, type, ciphertext, parts } = send
         const content = { no, prevNo, tag, to, type, ciphertext, parts }
         const resolved = { recipientAccountIds, lifetimeS }
-        return writes.append(epoch, { sender: device, session, ...content, ...resolved })
+        const append = { sender: device, session, ...content, ...resolved }
+        if (send.trace === undefined) return writes.append(epoch, append)
+        return traceCall('append', send.trace, (trace) =>
+          writes.append(epoch, { ...append, trace }),
+        )
       },
       stored(no, acceptedAtMs) {
         events.stored()
+        traces.stored(no)
         gather.stored(no, acceptedAtMs)
       },
       rejected(rejected) {
         events.rejected(rejected.code)
+        traces.rejected(rejected)
         gather.close()
         socket.send({ $case: 'rejected', value: rejected })
       },
@@ -52,6 +67,17 @@ export function openIntake(
     },
     { sentNo, ...options },
   )
+  return {
+    ...intake,
+    accept(send) {
+      traces.begin(send, device.accountId)
+      intake.accept(send)
+    },
+    close() {
+      intake.close()
+      traces.close()
+    },
+  }
 }
 
 /** Makes one range of the first ticks of one write, as far as no rejection comes between. */

@@ -5,6 +5,7 @@ import {
   listen,
   natsFields,
   redisFields,
+  share,
   target,
   text,
   whole,
@@ -58,6 +59,18 @@ export const configSchema = z.object({
     default: 1_900,
   }),
   reconcileMs: whole('within which each session is compared with the store', { default: 8_000 }),
+  trace: z.object({
+    ratio: share('of all sends that are traced, 0 to 1', 0),
+    accounts: z
+      .string()
+      .default('')
+      .describe(
+        'account ids, comma-separated, that may ask for traces of what they send; * is all',
+      ),
+    perMinuteMax: whole('traces that one account may ask a replica for in a minute', {
+      default: 10,
+    }),
+  }),
   goodbyeMs: whole('over which the sessions are told to go when the gateway drains', {
     default: 5_000,
     min: 0,

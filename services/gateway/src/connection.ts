@@ -3,13 +3,14 @@
 
 import { type Refusal, RefusalCode, type Request, type Welcome } from '@twotick/protocol'
 import type { DeviceAddress } from '@twotick/protocol'
-import type { SignalSent, StoredEntry, Tick } from '@twotick/protocol/services'
+import type { SignalSent, StoredEntry, Tick, TraceHops } from '@twotick/protocol/services'
 import { type AnswerParts, openIntake } from './answers.ts'
 import type { Directory } from './directory.ts'
 import type { GatewayEvents } from './events.ts'
 import { createFrames } from './frames.ts'
 import type { Opened } from './handshake.ts'
 import { createPusher, type PusherParts } from './pusher.ts'
+import { traceTicks } from './push-traces.ts'
 import { createQuestions } from './questions.ts'
 import type { SendBounds } from './send-queue.ts'
 import type { Signals } from './signal.ts'
@@ -20,7 +21,7 @@ export interface LiveSession {
   readonly device: DeviceAddress
   readonly number: number
   readonly epoch: string
-  rung(headSeq: number, entries: readonly StoredEntry[]): void
+  rung(headSeq: number, entries: readonly StoredEntry[], traces?: TraceHops): void
   ticked(tick: Tick): void
   signalled(signal: SignalSent): void
   resync(): void
@@ -123,12 +124,13 @@ function createAnnouncements(
 ): Pick<LiveSession, 'ticked' | 'signalled' | 'resync'> {
   const { device, events, isOpen } = at
   return {
-    ticked({ recipientAccountId, nos }) {
+    ticked({ recipientAccountId, nos, traces }) {
       if (!isOpen()) return
       // It asks for the second ticks that it has not had.
       if (socket.isCongested()) return events.shed('tick')
       events.delivered(nos.length)
       socket.send({ $case: 'delivered', value: { recipientAccountId, nos } })
+      if (traces !== undefined) traceTicks(traces)
     },
     signalled({ sender, ciphertext }) {
       const isOwn = sender?.accountId === device.accountId && sender.deviceId === device.deviceId

@@ -45,9 +45,9 @@ export function answerDoorbells(bus: Bus, parts: DoorbellParts): { close(): void
 /** Hands on what is of the session's own epoch; the rest is of a history that is no more. */
 function handle(event: GatewayEvent, registry: Registry) {
   const { epoch } = event
-  for (const { accountId, headSeq, entries } of event.mailboxes) {
+  for (const { accountId, headSeq, entries, traces } of event.mailboxes) {
     for (const session of registry.of(accountId)) {
-      if (session.epoch === epoch) session.rung(headSeq, entries)
+      if (session.epoch === epoch) session.rung(headSeq, entries, traces)
     }
   }
   for (const tick of event.ticks) {

@@ -14,6 +14,7 @@ import { sayGoodbye } from './goodbye.ts'
 import { createReception } from './reception.ts'
 import { reconcile } from './reconcile.ts'
 import type { Registry } from './registry.ts'
+import { createSendTraces } from './send-traces.ts'
 import { createSignals } from './signal.ts'
 import type { DeviceSocket } from './socket.ts'
 import type { TakeoverParts } from './takeover.ts'
@@ -50,7 +51,12 @@ export function createGateway(
   const receive = createReception(
     {
       handshake: { validation: directoryClient, store, directory, epochs, events },
-      connection: { ...parts, directory, signals },
+      connection: {
+        ...parts,
+        directory,
+        signals,
+        openTraces: createSendTraces(traceRules(config)),
+      },
       takeover: parts,
       registry,
     },
@@ -81,4 +87,9 @@ export function createGateway(
 function servedBy(audiences: string): (audience: string) => boolean {
   const names = new Set(audiences.split(',').map((name) => name.trim().toLowerCase()))
   return (audience) => names.has('*') || names.has(audience)
+}
+
+function traceRules({ trace: { ratio, accounts, perMinuteMax } }: Pick<Config, 'trace'>) {
+  const accountIds = new Set(accounts.split(',').map((account) => account.trim()))
+  return { ratio, accountIds, perMinuteMax }
 }

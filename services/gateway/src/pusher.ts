@@ -3,10 +3,11 @@
 
 import { backoffMs } from '@twotick/chassis'
 import type { Ack, Entry, Refusal, Status, StatusQuery } from '@twotick/protocol'
-import type { StoredEntry } from '@twotick/protocol/services'
+import type { StoredEntry, TraceHops } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
 import type { Opened } from './handshake.ts'
 import { type Answered, createMailboxCalls, type MailboxParts } from './mailbox-calls.ts'
+import { createPushTraces } from './push-traces.ts'
 import { seenBy } from './seen.ts'
 import { type Action, next, openSession } from './session.ts'
 import type { DeviceSocket, DownFrame } from './socket.ts'
@@ -32,7 +33,7 @@ export interface PusherOptions {
 export interface Pusher {
   /** Begins to catch up. What is rung before is remembered. */
   start(): void
-  rung(headSeq: number, entries: readonly StoredEntry[]): void
+  rung(headSeq: number, entries: readonly StoredEntry[], traces?: TraceHops): void
   ack(ack: Ack): void
   /**
    * Resolves once it is answered, which is when all that the answer relies on was pushed, or the
@@ -54,23 +55,25 @@ export function createPusher(
   const calls = createMailboxCalls(parts, { device, epoch, answerMs, signal })
   const retries = createRetries()
   const said = createSaid()
+  const traces = createPushTraces(events)
   let [session, firstActions] = openSession(opened, limits)
 
   function feed(event: Answered) {
     if (signal.aborted) return
     if (event.on === 'refused') return end(event.refusal)
+    if (event.on === 'fetched') traces.met(event.entries)
     const [after, actions] = next(session, event)
     session = after
-    for (const action of actions) perform(action)
+    for (const action of actions) perform(action, event.on === 'rung')
   }
 
-  function perform(action: Action) {
+  function perform(action: Action, isLive = false) {
     if (action.do === 'end') return end({ code: action.code, detail: '', retryAfterMs: 0 })
     if (action.do === 'fetch') return void fetch(action)
     if (action.do === 'fetch-later') return retries.later('fetch', () => feed({ on: 'fetch-due' }))
-    if (action.do === 'ack') return void calls.ack(action).then(feed)
+    if (action.do === 'ack') return void traces.ack(action, calls.ack).then(feed)
     if (action.do === 'ack-later') return retries.later('ack', () => feed({ on: 'ack-due' }))
-    if (action.do === 'deliver') events.pushed(action.entries.length)
+    if (action.do === 'deliver') traces.pushed(action.entries, isLive)
     for (const frame of framesOf(action)) socket.send(frame)
     if (action.do === 'status') said.now(action.status)
   }
@@ -83,11 +86,10 @@ export function createPusher(
   }
 
   async function fetch(action: Action & { do: 'fetch' }) {
-    const failed = (error: unknown): Answered => {
+    const failed = (error: unknown) => {
       if (!signal.aborted) events.failed('a mailbox could not be fetched', error)
-      return { on: 'fetch-failed' }
     }
-    feed(await calls.fetch(action).catch(failed))
+    feed((await calls.fetch(action).catch(failed)) ?? { on: 'fetch-failed' })
   }
 
   return {
@@ -96,8 +98,9 @@ export function createPusher(
       firstActions = []
       for (const action of actions) perform(action)
     },
-    rung(headSeq, entries) {
+    rung(headSeq, entries, hops) {
       const seen = session.at === 'live' ? entries.map((entry) => seenBy(device, entry)) : []
+      traces.met(seen, hops)
       feed({ on: 'rung', headSeq, entries: seen })
     },
     ack: ({ seq, failed }) => feed({ on: 'ack', seq, failed }),

@@ -14,14 +14,15 @@ export function seenBy(device: DeviceAddress, stored: StoredEntry): SeenEntry {
     const entry: Entry = { seq, acceptedAtMs, content }
     return { seq, entry, bytes: Entry.encode(entry).finish().length, name: undefined }
   }
-  const { sender, no, to, type } = content.value
+  const { sender, no, to, type, trace } = content.value
   const ciphertext = ciphertextFor(device, content.value)
   const entry: Entry = {
     seq,
     acceptedAtMs,
     content: { $case: 'envelope', value: { sender, no, to, type, ciphertext } },
   }
-  return { seq, entry, bytes: ENVELOPE_BYTES + ciphertext.length, name: { seq, sender, no } }
+  const name = { seq, sender, no, ...(trace && { trace }) }
+  return { seq, entry, bytes: ENVELOPE_BYTES + ciphertext.length, name }
 }
 
 const NOTHING = new Uint8Array()

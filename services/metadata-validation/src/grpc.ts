@@ -11,6 +11,7 @@ import { authenticate, type Doorkeeper } from './authenticate.ts'
 import { sendsJudged } from './events.ts'
 import { finishPending, listPending, PENDING_MAX } from './pending.ts'
 import { claimDevice, registerAccount, type Registered, type Registration } from './register.ts'
+import { beginValidation } from './traces.ts'
 import { type Reader, type Snapshot, type Transact } from './transaction.ts'
 import { markDormant, unlinkUnseen } from './unseen.ts'
 import { type Validate } from './validate.ts'
@@ -31,7 +32,9 @@ export function metadataValidation(served: Served): ServedService {
   const { db, transact } = served
   return implement(MetadataValidationService, {
     validate: async ({ sends }, answer: (reply: ValidateReply) => void) => {
+      const endTraces = beginValidation(sends)
       const verdicts = await served.validate(sends)
+      endTraces()
       sendsJudged(verdicts)
       answer({ verdicts })
     },

@@ -291,6 +291,12 @@ export interface Send {
    * for it: that device's ack is no second tick.
    */
   parts: Part[];
+  /**
+   * Asks for a trace of this send: W3C trace id (16), span id (8), flags (1). A gateway that the
+   * operator has not told to trace this account ignores it. No part of the message: a repetition
+   * may come without.
+   */
+  trace?: Uint8Array | undefined;
 }
 
 export interface Destination {
@@ -1960,6 +1966,7 @@ function createBaseSend(): Send {
     lifetimeS: 0,
     ciphertext: new Uint8Array(0),
     parts: [],
+    trace: undefined,
   };
 }
 
@@ -1991,6 +1998,9 @@ export const Send: MessageFns<Send> = {
     }
     for (const v of message.parts) {
       Part.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.trace !== undefined) {
+      writer.uint32(82).bytes(message.trace);
     }
     return writer;
   },
@@ -2078,6 +2088,14 @@ export const Send: MessageFns<Send> = {
             }
 
             message.parts.push(Part.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.trace = reader.bytes();
             continue;
           }
         }

@@ -61,6 +61,8 @@ export interface Append {
   /** or parts */
   ciphertext: Uint8Array;
   parts: Part[];
+  /** of a traced envelope: the span that this is part of */
+  trace?: Uint8Array | undefined;
 }
 
 /**
@@ -79,6 +81,8 @@ export interface EntryName {
   seq: number;
   sender: Address | undefined;
   no: number;
+  /** of a traced envelope: the span of its ack */
+  trace?: Uint8Array | undefined;
 }
 
 export interface WriteReply {
@@ -181,6 +185,8 @@ export interface StoredEnvelope {
   type: EnvelopeType;
   ciphertext: Uint8Array;
   parts: Part[];
+  /** Of a traced envelope: the span of its append. Devices do not get it. */
+  trace?: Uint8Array | undefined;
 }
 
 export interface GetStatusRequest {
@@ -439,6 +445,7 @@ function createBaseAppend(): Append {
     recipientAccountIds: [],
     ciphertext: new Uint8Array(0),
     parts: [],
+    trace: undefined,
   };
 }
 
@@ -479,6 +486,9 @@ export const Append: MessageFns<Append> = {
     }
     for (const v of message.parts) {
       Part.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.trace !== undefined) {
+      writer.uint32(106).bytes(message.trace);
     }
     return writer;
   },
@@ -590,6 +600,14 @@ export const Append: MessageFns<Append> = {
             }
 
             message.parts.push(Part.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.trace = reader.bytes();
             continue;
           }
         }
@@ -710,7 +728,7 @@ export const AckWrite: MessageFns<AckWrite> = {
 };
 
 function createBaseEntryName(): EntryName {
-  return { seq: 0, sender: undefined, no: 0 };
+  return { seq: 0, sender: undefined, no: 0, trace: undefined };
 }
 
 export const EntryName: MessageFns<EntryName> = {
@@ -723,6 +741,9 @@ export const EntryName: MessageFns<EntryName> = {
     }
     if (message.no !== 0) {
       writer.uint32(24).uint64(message.no);
+    }
+    if (message.trace !== undefined) {
+      writer.uint32(34).bytes(message.trace);
     }
     return writer;
   },
@@ -762,6 +783,14 @@ export const EntryName: MessageFns<EntryName> = {
             }
 
             message.no = reader.uint64();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.trace = reader.bytes();
             continue;
           }
         }
@@ -1602,7 +1631,15 @@ export const StoredEntry: MessageFns<StoredEntry> = {
 };
 
 function createBaseStoredEnvelope(): StoredEnvelope {
-  return { sender: undefined, no: 0, to: undefined, type: 0, ciphertext: new Uint8Array(0), parts: [] };
+  return {
+    sender: undefined,
+    no: 0,
+    to: undefined,
+    type: 0,
+    ciphertext: new Uint8Array(0),
+    parts: [],
+    trace: undefined,
+  };
 }
 
 export const StoredEnvelope: MessageFns<StoredEnvelope> = {
@@ -1624,6 +1661,9 @@ export const StoredEnvelope: MessageFns<StoredEnvelope> = {
     }
     for (const v of message.parts) {
       Part.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.trace !== undefined) {
+      writer.uint32(58).bytes(message.trace);
     }
     return writer;
   },
@@ -1687,6 +1727,14 @@ export const StoredEnvelope: MessageFns<StoredEnvelope> = {
             }
 
             message.parts.push(Part.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.trace = reader.bytes();
             continue;
           }
         }

@@ -25,6 +25,20 @@ export interface MailboxAppended {
   headSeq: number;
   /** empty where they would be too many bytes: only ring */
   entries: StoredEntry[];
+  /** of the traced entries, by seq */
+  traces?: TraceHops | undefined;
+}
+
+/** Where traced envelopes have come to. On the wire it may come twice; the last one counts. */
+export interface TraceHops {
+  hops: TraceHop[];
+}
+
+export interface TraceHop {
+  /** a seq, or of a tick the send number */
+  number: number;
+  /** W3C trace id (16), span id (8), flags (1) */
+  context: Uint8Array;
 }
 
 /** Second ticks. */
@@ -38,6 +52,8 @@ export interface Tick {
   recipientAccountId: string;
   /** each number in a range is one that was delivered */
   nos: Range[];
+  /** of the traced sends, by their numbers */
+  traces?: TraceHops | undefined;
 }
 
 export interface SignalSent {
@@ -131,7 +147,7 @@ export const Appended: MessageFns<Appended> = {
 };
 
 function createBaseMailboxAppended(): MailboxAppended {
-  return { accountId: "", headSeq: 0, entries: [] };
+  return { accountId: "", headSeq: 0, entries: [], traces: undefined };
 }
 
 export const MailboxAppended: MessageFns<MailboxAppended> = {
@@ -144,6 +160,9 @@ export const MailboxAppended: MessageFns<MailboxAppended> = {
     }
     for (const v of message.entries) {
       StoredEntry.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.traces !== undefined) {
+      TraceHops.encode(message.traces, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -183,6 +202,117 @@ export const MailboxAppended: MessageFns<MailboxAppended> = {
             }
 
             message.entries.push(StoredEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traces = TraceHops.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTraceHops(): TraceHops {
+  return { hops: [] };
+}
+
+export const TraceHops: MessageFns<TraceHops> = {
+  encode(message: TraceHops, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.hops) {
+      TraceHop.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraceHops {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraceHops();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hops.push(TraceHop.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTraceHop(): TraceHop {
+  return { number: 0, context: new Uint8Array(0) };
+}
+
+export const TraceHop: MessageFns<TraceHop> = {
+  encode(message: TraceHop, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.context.length !== 0) {
+      writer.uint32(18).bytes(message.context);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraceHop {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraceHop();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.context = reader.bytes();
             continue;
           }
         }
@@ -256,7 +386,7 @@ export const TicksDelivered: MessageFns<TicksDelivered> = {
 };
 
 function createBaseTick(): Tick {
-  return { sender: undefined, recipientAccountId: "", nos: [] };
+  return { sender: undefined, recipientAccountId: "", nos: [], traces: undefined };
 }
 
 export const Tick: MessageFns<Tick> = {
@@ -269,6 +399,9 @@ export const Tick: MessageFns<Tick> = {
     }
     for (const v of message.nos) {
       Range.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.traces !== undefined) {
+      TraceHops.encode(message.traces, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -308,6 +441,14 @@ export const Tick: MessageFns<Tick> = {
             }
 
             message.nos.push(Range.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traces = TraceHops.decode(reader, reader.uint32());
             continue;
           }
         }

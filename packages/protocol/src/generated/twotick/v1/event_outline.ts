@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Address } from "./device.ts";
+import { TraceHops } from "./event.ts";
 
 export const protobufPackage = "twotick.v1";
 
@@ -23,6 +24,7 @@ export interface AppendedOutline {
 export interface MailboxOutline {
   accountId: string;
   headSeq: number;
+  traces?: TraceHops | undefined;
 }
 
 /** TicksDelivered */
@@ -35,6 +37,7 @@ export interface TicksDeliveredOutline {
 /** Tick */
 export interface TickOutline {
   sender: Address | undefined;
+  traces?: TraceHops | undefined;
 }
 
 /** SignalSent */
@@ -112,7 +115,7 @@ export const AppendedOutline: MessageFns<AppendedOutline> = {
 };
 
 function createBaseMailboxOutline(): MailboxOutline {
-  return { accountId: "", headSeq: 0 };
+  return { accountId: "", headSeq: 0, traces: undefined };
 }
 
 export const MailboxOutline: MessageFns<MailboxOutline> = {
@@ -122,6 +125,9 @@ export const MailboxOutline: MessageFns<MailboxOutline> = {
     }
     if (message.headSeq !== 0) {
       writer.uint32(16).uint64(message.headSeq);
+    }
+    if (message.traces !== undefined) {
+      TraceHops.encode(message.traces, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -153,6 +159,14 @@ export const MailboxOutline: MessageFns<MailboxOutline> = {
             }
 
             message.headSeq = reader.uint64();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traces = TraceHops.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -226,13 +240,16 @@ export const TicksDeliveredOutline: MessageFns<TicksDeliveredOutline> = {
 };
 
 function createBaseTickOutline(): TickOutline {
-  return { sender: undefined };
+  return { sender: undefined, traces: undefined };
 }
 
 export const TickOutline: MessageFns<TickOutline> = {
   encode(message: TickOutline, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.sender !== undefined) {
       Address.encode(message.sender, writer.uint32(10).fork()).join();
+    }
+    if (message.traces !== undefined) {
+      TraceHops.encode(message.traces, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -256,6 +273,14 @@ export const TickOutline: MessageFns<TickOutline> = {
             }
 
             message.sender = Address.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traces = TraceHops.decode(reader, reader.uint32());
             continue;
           }
         }

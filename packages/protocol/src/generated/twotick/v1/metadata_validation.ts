@@ -73,6 +73,8 @@ export interface SendMetadata {
   parts: Address[];
   /** a Signal: type, lifetime and roster do not count */
   isSignal: boolean;
+  /** of a traced envelope: the span that this is part of */
+  trace?: Uint8Array | undefined;
 }
 
 export interface ValidateReply {
@@ -236,6 +238,7 @@ function createBaseSendMetadata(): SendMetadata {
     bytes: 0,
     parts: [],
     isSignal: false,
+    trace: undefined,
   };
 }
 
@@ -270,6 +273,9 @@ export const SendMetadata: MessageFns<SendMetadata> = {
     }
     if (message.isSignal !== false) {
       writer.uint32(80).bool(message.isSignal);
+    }
+    if (message.trace !== undefined) {
+      writer.uint32(90).bytes(message.trace);
     }
     return writer;
   },
@@ -365,6 +371,14 @@ export const SendMetadata: MessageFns<SendMetadata> = {
             }
 
             message.isSignal = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.trace = reader.bytes();
             continue;
           }
         }
