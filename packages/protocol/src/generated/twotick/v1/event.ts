@@ -304,7 +304,7 @@ export const TraceHop: MessageFns<TraceHop> = {
               break;
             }
 
-            message.number = longToNumber(reader.uint64());
+            message.number = reader.uint64();
             continue;
           }
           case 2: {
