@@ -1,19 +1,24 @@
 // A device that does as little as the protocol allows, so that a load generator measures the relay
 // and not itself: no storage, no retries, no codec.
 
-import { sign, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import {
   type Address,
+  type Destination,
   Down,
+  type Handshake,
   parseAddress,
   type Send,
+  signedClaim,
   signedHello,
   signedRegister,
   Up,
   type Welcome,
 } from '@twotick/protocol'
+import { WebSocket } from 'ws'
 
-type DownFrame = NonNullable<Down['frame']>
+export type DownFrame = NonNullable<Down['frame']>
+export type UpFrame = NonNullable<Up['frame']>
 
 export interface LoadIdentity {
   readonly address: Address
@@ -22,24 +27,53 @@ export interface LoadIdentity {
 
 export interface LoadDevice {
   readonly welcome: Welcome
-  send(frame: NonNullable<Up['frame']>): void
+  send(frame: UpFrame): void
   close(): void
+}
+
+/** Where the relay is; the token is what registration asks for, if it does. */
+export interface Target {
+  readonly url: string
+  readonly token: string
 }
 
 const CLIENT_VERSION = '1.0.0'
 
-/** Registers an account with one device. */
-export async function register(url: string, handle: string, token = ''): Promise<LoadIdentity> {
+export function newKey(): { readonly key: KeyObject; readonly raw: Uint8Array } {
   const { publicKey, privateKey: key } = generateKeyPairSync('ed25519')
-  const raw = publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)
+  return { key, raw: publicKey.export({ type: 'spki', format: 'der' }).subarray(-32) }
+}
+
+/** Registers an account with one device. */
+export function register({ url, token }: Target, handle: string): Promise<LoadIdentity> {
+  const { key, raw: publicKey } = newKey()
+  return introduce(url, key, (at) => {
+    const signature = sign(null, signedRegister(at, handle), key)
+    const { audience } = at
+    return { $case: 'register', value: { handle, publicKey, token, signature, audience } }
+  })
+}
+
+/** Learns the address of a device that was linked by its key. */
+export function claim(
+  { url }: Pick<Target, 'url'>,
+  { key, raw: publicKey }: ReturnType<typeof newKey>,
+): Promise<LoadIdentity> {
+  return introduce(url, key, (at) => {
+    const signature = sign(null, signedClaim(at, publicKey), key)
+    return { $case: 'claim', value: { publicKey, signature, audience: at.audience } }
+  })
+}
+
+async function introduce(
+  url: string,
+  key: KeyObject,
+  answer: (at: Handshake) => UpFrame,
+): Promise<LoadIdentity> {
   const audience = new URL(url).host
   const { result, socket } = await converse<LoadIdentity>(url, (frame, reply, done) => {
-    if (frame.$case === 'challenge') {
-      const { nonce } = frame.value
-      const signature = sign(null, signedRegister({ audience, nonce }, handle), key)
-      const value = { handle, publicKey: raw, token, signature, audience }
-      reply({ $case: 'register', value })
-    } else if (frame.$case === 'registered' && frame.value.address !== undefined) {
+    if (frame.$case === 'challenge') reply(answer({ audience, nonce: frame.value.nonce }))
+    else if (frame.$case === 'registered' && frame.value.address !== undefined) {
       done({ address: frame.value.address, key })
     }
   })
@@ -49,29 +83,33 @@ export async function register(url: string, handle: string, token = ''): Promise
 
 /** Opens a session; every frame after `Welcome` goes to `hear`. */
 export async function open(
-  url: string,
+  { url }: Pick<Target, 'url'>,
   { address, key }: LoadIdentity,
   hear: (frame: DownFrame, device: LoadDevice) => void,
 ): Promise<LoadDevice> {
   const audience = new URL(url).host
   const own = parseAddress(address)
   if (own === undefined) throw new Error('not an address')
-  const opened: { device?: LoadDevice } = {}
+  const early: DownFrame[] = []
+  let handle = (frame: DownFrame): void => void early.push(frame)
   const { result, socket } = await converse<Welcome>(url, (frame, reply, done) => {
-    if (opened.device !== undefined) hear(frame, opened.device)
-    else if (frame.$case === 'challenge') {
+    if (frame.$case === 'challenge') {
       const { nonce } = frame.value
       const signature = sign(null, signedHello({ audience, nonce }, own, CLIENT_VERSION), key)
       const client = { clientName: 'bench', clientVersion: CLIENT_VERSION, features: [] }
       reply({ $case: 'hello', value: { address, signature, audience, ...client } })
     } else if (frame.$case === 'welcome') done(frame.value)
+    else handle(frame)
   })
-  opened.device = {
+  const device: LoadDevice = {
     welcome: result,
-    send: (frame) => socket.send(Up.encode({ frame }).finish() as Uint8Array<ArrayBuffer>),
+    send: (frame) => say(socket, frame),
     close: () => socket.close(),
   }
-  return opened.device
+  // What came in one read with `Welcome` was heard before there was a device to hear it.
+  for (const frame of early) hear(frame, device)
+  handle = (frame) => hear(frame, device)
+  return device
 }
 
 /** One connection, from its start to what `talk` is done with. */
@@ -80,12 +118,10 @@ function converse<T>(
   talk: (frame: DownFrame, reply: LoadDevice['send'], done: (result: T) => void) => void,
 ): Promise<{ result: T; socket: WebSocket }> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, 'twotick.v1')
-    socket.binaryType = 'arraybuffer'
-    const reply = (frame: NonNullable<Up['frame']>) =>
-      socket.send(Up.encode({ frame }).finish() as Uint8Array<ArrayBuffer>)
-    socket.addEventListener('message', ({ data }) => {
-      const { frame } = Down.decode(new Uint8Array(data as ArrayBuffer))
+    const socket = new WebSocket(url, 'twotick.v1', { perMessageDeflate: false })
+    const reply = (frame: UpFrame) => say(socket, frame)
+    socket.on('message', (data) => {
+      const { frame } = Down.decode(data as Buffer)
       if (frame?.$case === 'refused' || frame?.$case === 'goodbye') {
         reject(new Error(`the relay refuses: ${JSON.stringify(frame.value)}`))
       } else if (frame?.$case === 'ping') reply({ $case: 'pong', value: frame.value })
@@ -93,23 +129,35 @@ function converse<T>(
         talk(frame, reply, (result) => resolve({ result, socket }))
       }
     })
-    socket.addEventListener('error', () => reject(new Error(`no relay at ${url}`)))
+    socket.on('error', (cause) => reject(new Error(`no relay at ${url}`, { cause })))
   })
 }
 
-/** A message of this many bytes, whatever they are. */
-export function message(to: string, no: number, ciphertext: Uint8Array): Send {
-  const tag = new Uint8Array(8)
-  new DataView(tag.buffer).setFloat64(0, Math.random())
+function say(socket: WebSocket, frame: UpFrame): void {
+  socket.send(Up.encode({ frame }).finish(), { binary: true })
+}
+
+/** A message of these bytes. */
+export function message(to: LoadDestination, no: number, ciphertext: Uint8Array): Send {
   return {
     no,
     prevNo: no - 1,
-    tag,
-    to: { to: { $case: 'accountId', value: to } },
-    rosterVersion: 0,
+    tag: randomBytes(8),
+    to: { to: to.to },
+    rosterVersion: to.rosterVersion,
     type: 1,
     lifetimeS: 0,
     ciphertext,
     parts: [],
   }
+}
+
+export interface LoadDestination {
+  readonly to: NonNullable<Destination['to']>
+  readonly rosterVersion: number
+}
+
+/** An account, whatever its devices are: 0 stands for any roster where there are no parts. */
+export function toAccount(accountId: string): LoadDestination {
+  return { to: { $case: 'accountId', value: accountId }, rosterVersion: 0 }
 }

@@ -1,6 +1,6 @@
-// `npm run bench`: see bench/online.ts.
+// `npm run bench`: see bench/bench.ts.
 
 import { ensureServersOrExit } from './install-servers.ts'
 
 ensureServersOrExit()
-await import('../bench/online.ts')
+await import('../bench/bench.ts')

@@ -26,6 +26,30 @@ start says where.)
 
 DATABASE_URL, NATS_URL, REDIS_URL   servers to use instead of private ones. The database gets roles,
 schemas and migrations, so its URL must be its owner's, with the right to make roles.`,
+  bench: `npm run bench [-- <workloads> <options>]
+
+Measures the relay through its gateway, everything durable: messages/s, both ticks' latency, CPU
+seconds for 100,000 messages by process. Leaves a page with plots and the figures as JSON.
+
+  online rate-500 rate-2000 drain group large devices idle      (default: all)
+
+  --rounds <n>      of each workload, in turn; the median is shown (default 3)
+  --seconds <n>     measured in each (default 10)
+  --warm-up <n>     seconds before that (default 10)
+  --accounts <n>    pairs, members, connections: instead of the workload's number
+  --bytes <n>       of a payload, instead of the workload's
+  --waiting <n>     messages that wait to be drained
+  --url <ws(s)://>  a relay that is there already, which must be without rates for its senders;
+                    CPU is then not seen
+  --token <token>   its registration token
+  --out <folder>    for report.html and result.json (default .twotick/bench)`,
+  'bench-cost': `npm run bench:cost [-- <options>]
+
+Where the microseconds of one message go: the online workload, each service with a CPU profile.
+
+  --seconds <n>     measured (default 20)
+  --warm-up <n>     seconds before that (default 20)
+  --places <n>      shown of each service (default 12)`,
   chaos: `npm run chaos [-- <options>]
 
 Runs the whole relay, two replicas of each service, under traffic and a seeded random schedule of

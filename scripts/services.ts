@@ -109,11 +109,15 @@ function withoutTwotick(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([key]) => !key.startsWith('TWOTICK_')))
 }
 
-/** A service that is not yet started; what it prints goes to `print`, line by line. */
+/**
+ * A service that is not yet started; what it prints goes to `print`, line by line. `nodeArguments`
+ * come before its main module: those of a profile, say.
+ */
 export function createServiceProcess(
   name: ServiceName,
   env: NodeJS.ProcessEnv,
   print: (line: string) => void,
+  nodeArguments: readonly string[] = [],
 ): ServiceProcess {
   const healthUrl = `http://${env['TWOTICK_HEALTH_LISTEN']}`
   let child: ChildProcess | undefined
@@ -123,7 +127,7 @@ export function createServiceProcess(
   async function start(): Promise<void> {
     const main = join(ROOT, 'services', name, 'src/main.ts')
     const tether = { orphanSignal: 'KILL', user: null } as const
-    const parameters = ['--import', TELEMETRY, main]
+    const parameters = [...nodeArguments, '--import', TELEMETRY, main]
     const started = spawn(...tethered(process.execPath, parameters, tether), {
       // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
       detached: true,

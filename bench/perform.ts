@@ -1,0 +1,176 @@
+// How each kind of workload is performed. Each one prepares its devices, says when it is ready, and
+// is measured from `begin` to what it returns.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { account, ask, many, receive } from './accounts.ts'
+import { createFigures, type Figures, type Measured } from './figures.ts'
+import { open, type Target, toAccount } from './load-device.ts'
+import { openSender, type Sender } from './sender.ts'
+import type { Workload } from './workloads.ts'
+
+export interface Order {
+  readonly target: Target
+  readonly workload: Workload
+  /** In front of the handles, which are the relay's for ever. */
+  readonly name: string
+  readonly warmUpMs: number
+  readonly measureMs: number
+}
+
+/** Called when what is measured begins, and the figures so far can be looked at. */
+export type Begin = (figures: Figures) => void | Promise<void>
+
+const FIRST_TICKS_AHEAD = 64
+
+export function perform(order: Order, begin: Begin): Promise<Measured> {
+  const figures = createFigures()
+  switch (order.workload.kind) {
+    case 'pairs':
+      return performPairs(order, figures, begin)
+    case 'group':
+      return performGroup(order, figures, begin)
+    case 'drain':
+      return performDrain(order, figures, begin)
+    case 'idle':
+      return performIdle(order, figures, begin)
+  }
+}
+
+async function performPairs(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
+  const { target, workload, name } = order
+  const isClosedLoop = workload.perSecond === 0
+  const senders = await many(workload.accounts, async (index) => {
+    const from = await account(target, `${name}a${index}`)
+    const to = await account(target, `${name}b${index}`, workload.devices)
+    for (const device of to.devices) await receive(target, device)
+    const [identity] = from.devices
+    if (identity === undefined) throw new Error('no device')
+    return openSender(target, identity, {
+      to: toAccount(to.accountId),
+      payloadBytes: workload.payloadBytes,
+      figures,
+      recipients: 1,
+      onDelivered(sender) {
+        figures.done()
+        if (isClosedLoop) sender.send()
+      },
+    })
+  })
+  const stop = isClosedLoop
+    ? startLoops(senders, workload.outstanding)
+    : startSchedule(senders, workload.perSecond)
+  const measured = await measure(order, figures, begin)
+  stop()
+  return measured
+}
+
+function startLoops(senders: readonly Sender[], outstanding: number): () => void {
+  for (const sender of senders) for (let each = 0; each < outstanding; each++) sender.send()
+  return () => undefined
+}
+
+/**
+ * Messages at their times, from one sender after the other, whatever became of those before. Ticks
+ * count from when a message was due: a generator that is held up hides nothing.
+ */
+function startSchedule(senders: readonly Sender[], perSecond: number): () => void {
+  const began = performance.now()
+  let sent = 0
+  const timer = setInterval(() => {
+    const due = ((performance.now() - began) / 1_000) * perSecond
+    for (; sent < due; sent++)
+      senders[sent % senders.length]?.send(began + (sent / perSecond) * 1_000)
+  }, 1)
+  return () => clearInterval(timer)
+}
+
+async function performGroup(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
+  const { target, workload, name } = order
+  const members = await many(workload.accounts, (index) => account(target, `${name}m${index}`))
+  const [first, ...others] = members
+  const identity = first?.devices[0]
+  if (identity === undefined) throw new Error('a group of nobody')
+  const accountIds = others.map((member) => member.accountId)
+  const value = { requestKey: crypto.getRandomValues(new Uint8Array(16)), accountIds }
+  const made = await ask(target, identity, { $case: 'createConversation', value })
+  if (made.$case !== 'conversation') throw new Error(`no conversation: ${made.$case}`)
+  const { conversationId, rosterVersion } = made.value
+  for (const { devices } of others) {
+    for (const device of devices) await receive(target, device, (count) => figures.done(count))
+  }
+  const sender = await openSender(target, identity, {
+    to: { to: { $case: 'conversationId', value: conversationId }, rosterVersion },
+    payloadBytes: workload.payloadBytes,
+    figures,
+    recipients: others.length,
+    onDelivered: (own) => own.send(),
+  })
+  startLoops([sender], workload.outstanding)
+  return measure(order, figures, begin)
+}
+
+async function performDrain(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
+  const { target, workload, name } = order
+  const each = Math.ceil(workload.waiting / workload.accounts)
+  const recipients = await many(workload.accounts, async (index) => {
+    const from = await account(target, `${name}a${index}`)
+    const to = await account(target, `${name}b${index}`)
+    const [sending, receiving] = [from.devices[0], to.devices[0]]
+    if (sending === undefined || receiving === undefined) throw new Error('no device')
+    const stored = Promise.withResolvers<undefined>()
+    let left = each
+    let toSend = each
+    const options = { to: toAccount(to.accountId), payloadBytes: workload.payloadBytes, figures }
+    const sender = await openSender(target, sending, {
+      ...options,
+      recipients: 1,
+      onStored(count) {
+        left -= count
+        for (let more = 0; more < count && toSend > 0; more++, toSend--) sender.send()
+        if (left === 0) stored.resolve(undefined)
+      },
+    })
+    for (let ahead = 0; ahead < FIRST_TICKS_AHEAD && toSend > 0; ahead++, toSend--) sender.send()
+    await stored.promise
+    sender.close()
+    return receiving
+  })
+  const drained = Promise.withResolvers<undefined>()
+  await begin(figures)
+  figures.begin()
+  void many(recipients.length, (index) => {
+    const identity = recipients[index]
+    if (identity === undefined) throw new Error('no device')
+    return receive(target, identity, (count) => {
+      figures.done(count)
+      if (figures.total() >= each * recipients.length) drained.resolve(undefined)
+    })
+  })
+  await drained.promise
+  return figures.end()
+}
+
+async function performIdle(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
+  const { target, workload, name } = order
+  const identities = await many(workload.accounts, (index) => account(target, `${name}i${index}`))
+  await sleep(order.warmUpMs)
+  await begin(figures)
+  figures.begin()
+  await many(identities.length, async (index) => {
+    const identity = identities[index]?.devices[0]
+    if (identity === undefined) throw new Error('no device')
+    await open(target, identity, () => undefined)
+    figures.done()
+  })
+  const opened = figures.end()
+  await sleep(order.measureMs)
+  return opened
+}
+
+async function measure(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
+  await sleep(order.warmUpMs)
+  await begin(figures)
+  figures.begin()
+  await sleep(order.measureMs)
+  return figures.end()
+}

@@ -1,0 +1,109 @@
+// One run of one workload: forks the load generator, follows it, and notes what each part of the
+// relay has used meanwhile.
+
+import { fork } from 'node:child_process'
+import { join } from 'node:path'
+import type { Measured } from './figures.ts'
+import type { Said } from './load.ts'
+import type { Order } from './perform.ts'
+import type { Usage } from './processes.ts'
+import type { Workload } from './workloads.ts'
+
+/** One second of the measured time. */
+export interface Sample {
+  readonly second: number
+  readonly perSecond: number
+}
+
+export interface Run extends Measured {
+  readonly workload: string
+  readonly round: number
+  readonly unit: Workload['unit']
+  readonly perSecond: number
+  /** CPU seconds for 100,000 of the unit, by part; empty for a relay that is elsewhere. */
+  readonly cpu: Readonly<Record<string, number>>
+  /** What each part's memory has grown by, in KiB. */
+  readonly grownKiB: Readonly<Record<string, number>>
+  readonly samples: readonly Sample[]
+  /** The load generator's own CPU seconds for 100,000. */
+  readonly generatorCpu: number
+}
+
+export interface RunOptions {
+  readonly name: string
+  readonly round: number
+  readonly order: Order
+  readonly usage: () => Readonly<Record<string, Usage>>
+  readonly onProgress: (sample: Sample) => void
+  readonly signal: AbortSignal
+  /** The measured time begins; ends. */
+  readonly onMeasuring?: () => void
+  readonly onMeasured?: () => void
+}
+
+export async function run(options: RunOptions): Promise<Run> {
+  const { name, round, order, usage } = options
+  const child = fork(join(import.meta.dirname, 'load.ts'), { signal: options.signal })
+  let before = usage()
+  let began = performance.now()
+  let totalBefore: number | undefined
+  const samples: Sample[] = []
+  const result = Promise.withResolvers<Said & { is: 'measured' }>()
+  child.on('message', (said: Said) => {
+    if (said.is === 'measuring') {
+      before = usage()
+      began = performance.now()
+      options.onMeasuring?.()
+    } else if (said.is === 'progress') {
+      const second = Math.round((performance.now() - began) / 1_000)
+      const sample = { second, perSecond: said.total - (totalBefore ?? said.total) }
+      if (totalBefore !== undefined) samples.push(sample)
+      totalBefore = said.total
+      options.onProgress(sample)
+    } else if (said.is === 'failed') result.reject(new Error(said.reason))
+    else result.resolve(said)
+  })
+  child.on('error', (error) => result.reject(error))
+  child.on('exit', (code) => result.reject(new Error(`the load generator ended with ${code}`)))
+  child.send(order)
+  const { measured, cpuSeconds } = await result.promise
+  const after = usage()
+  options.onMeasured?.()
+  const scale = 100_000 / Math.max(1, measured.count)
+  return {
+    ...measured,
+    workload: name,
+    round,
+    unit: order.workload.unit,
+    perSecond: measured.count / measured.seconds,
+    cpu: difference(before, after, ({ cpuSeconds }) => cpuSeconds * scale),
+    grownKiB: difference(before, after, ({ memoryKiB }) => memoryKiB),
+    samples,
+    generatorCpu: cpuSeconds * scale,
+  }
+}
+
+function difference(
+  before: Readonly<Record<string, Usage>>,
+  after: Readonly<Record<string, Usage>>,
+  of: (usage: Usage) => number,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(after).map(([part, usage]) => {
+      const earlier = before[part]
+      return [part, of(usage) - (earlier === undefined ? 0 : of(earlier))]
+    }),
+  )
+}
+
+/** The run in the middle by throughput. */
+export function medianRun(runs: readonly Run[]): Run {
+  const sorted = [...runs].sort((a, b) => a.perSecond - b.perSecond)
+  const middle = sorted[Math.floor((sorted.length - 1) / 2)]
+  if (middle === undefined) throw new Error('no run')
+  return middle
+}
+
+export function sum(parts: Readonly<Record<string, number>>): number {
+  return Object.values(parts).reduce((total, part) => total + part, 0)
+}
