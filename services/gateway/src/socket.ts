@@ -82,10 +82,8 @@ export function deviceSocket(
     const frames = isGone ? [] : out
     out = []
     Object.assign(socket, { writes: socket.writes + 1, saidAt: performance.now() })
-    raw.cork()
-    for (const frame of frames) ws.send(Down.encode({ frame }).finish(), { binary: true })
+    if (frames.length > 0 && ws.readyState === ws.OPEN) raw.write(messagesOf(frames))
     if (isLast && !isGone) closeSocket()
-    raw.uncork()
     if (ws.bufferedAmount > CUT_BYTES) cut()
     else if (ws.bufferedAmount > CONGESTED_BYTES) reading.pause('congested')
   }
@@ -129,6 +127,29 @@ export function deviceSocket(
     handlers.gone()
   })
   return socket
+}
+
+const FINAL_BINARY = 0x82
+const LENGTH_16_BIT = 126
+
+/**
+ * WebSocket messages, one a frame, as they go over the wire: one buffer and one system call, where
+ * `ws` would write a header and a payload for each. A server's are not masked, and not compressed.
+ */
+function messagesOf(frames: readonly DownFrame[]): Buffer {
+  const chunks = frames.flatMap((frame) => {
+    const payload = Down.encode({ frame }).finish()
+    return [headerOf(payload.length), payload]
+  })
+  return Buffer.concat(chunks)
+}
+
+function headerOf(length: number): Buffer {
+  if (length < LENGTH_16_BIT) return Buffer.of(FINAL_BINARY, length)
+  if (length < 2 ** 16) return Buffer.of(FINAL_BINARY, LENGTH_16_BIT, length >> 8, length & 255)
+  const header = Buffer.of(FINAL_BINARY, LENGTH_16_BIT + 1, 0, 0, 0, 0, 0, 0, 0, 0)
+  header.writeUInt32BE(length, 6)
+  return header
 }
 
 /** Whether the socket is read, which several reasons may speak against. */
