@@ -231,6 +231,7 @@ const GATEWAY_CONFIG = {
   allSendBytesMax: 1e9,
   answerMs: 1_900,
   reconcileMs: 8_000,
+  trace: { ratio: 0, accounts: '', perMinuteMax: 0 },
 }
 
 /** Only what is a bug is of interest. */
