@@ -144,7 +144,7 @@ export function createRelay(options: RelayOptions) {
         ...{ gatewayId: process.name, store, writes, directoryClient, validation, bus, epochs },
         ...{ registry, events, redis: presence.redis, lease: { rewriteSoon: () => undefined } },
       },
-      { ...GATEWAY_CONFIG, ...profile.window } as never,
+      { ...GATEWAY_CONFIG, ...profile.window },
       { defer: () => undefined, stopping: stopping.signal },
     )
     const stop = () => stopping.abort()

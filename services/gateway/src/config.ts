@@ -78,3 +78,20 @@ export const configSchema = z.object({
 })
 
 export type Config = z.infer<typeof configSchema>
+
+/** What holds for sessions, however their gateway is reached and what it stands on. */
+export type SessionConfig = Pick<
+  Config,
+  | 'audiences'
+  | 'handshakeMs'
+  | 'silenceMs'
+  | 'windowEntriesMax'
+  | 'windowBytesMax'
+  | 'sendsMax'
+  | 'sendBytesMax'
+  | 'allSendsMax'
+  | 'allSendBytesMax'
+  | 'answerMs'
+  | 'reconcileMs'
+  | 'trace'
+>

@@ -5,7 +5,7 @@ import type { Scope } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
 import type { Backends } from './backends.ts'
 import { createBudget } from './budget.ts'
-import type { Config } from './config.ts'
+import type { SessionConfig } from './config.ts'
 import { createDirectory } from './directory.ts'
 import { answerDoorbells } from './doorbell.ts'
 import type { Epochs } from './epoch.ts'
@@ -28,7 +28,7 @@ export interface GatewayParts extends Omit<Backends, 'redis' | 'bus'>, TakeoverP
 /** Returns what receives a device's connection. */
 export function createGateway(
   parts: GatewayParts,
-  config: Omit<Config, 'nats' | 'redis' | 'listen'>,
+  config: SessionConfig,
   { defer, stopping }: Pick<Scope, 'defer' | 'stopping'>,
 ): (socket: DeviceSocket) => Promise<void> {
   const { gatewayId, store, directoryClient, bus, epochs, registry, events } = parts
@@ -89,7 +89,7 @@ function servedBy(audiences: string): (audience: string) => boolean {
   return (audience) => names.has('*') || names.has(audience)
 }
 
-function traceRules({ trace: { ratio, accounts, perMinuteMax } }: Pick<Config, 'trace'>) {
+function traceRules({ trace: { ratio, accounts, perMinuteMax } }: Pick<SessionConfig, 'trace'>) {
   const accountIds = new Set(accounts.split(',').map((account) => account.trim()))
   return { ratio, accountIds, perMinuteMax }
 }
