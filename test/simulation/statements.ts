@@ -11,9 +11,13 @@ const NAMED: Statements = {
     const key = senderKey(str(values[0]), num(values[1]))
     if (!lock([senderLock(key)])) return undefined
     const row = view.sender(key)
-    if (row === undefined) return []
+    if (row === undefined || row.session !== num(values[2])) return []
     view.putSender({ ...row, session: row.session + 1 })
     return [{ ...row, session: row.session + 1 }]
+  },
+
+  newest_session({ view, values }) {
+    return [view.sender(senderKey(str(values[0]), num(values[1]))) ?? []].flat()
   },
 
   read_mailbox: ({ view, values }) => [view.mailbox(str(values[0])) ?? []].flat(),

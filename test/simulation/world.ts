@@ -12,7 +12,8 @@ import type { Cut } from './line.ts'
 import { createDatabase } from './postgres.ts'
 import { createRandom } from './random.ts'
 import { createRelay } from './relay.ts'
-import { senderKey, type Tables } from './tables.ts'
+import { cursorsOf } from './rows.ts'
+import { type MailboxRow, senderKey, type Tables } from './tables.ts'
 
 export const ACCOUNTS = ['a', 'b'].map(
   (letter) => `${letter.repeat(8)}-0000-4000-8000-000000000000` as AccountId,
@@ -175,7 +176,12 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
 
   function isSettled(): boolean {
     if (!lanes.isEmpty() || directory.pending().length > 0) return false
-    if ([...database.tables().entries.values()].some((rows) => rows.size > 0)) return false
+    const { entries, mailboxes } = database.tables()
+    if ([...entries.values()].some((rows) => rows.size > 0)) return false
+    // What expired unseen is told as missed once reconciliation has found it.
+    const isAtHead = (row: MailboxRow) =>
+      cursorsOf(row).every((at) => at === null || at === row.head_seq)
+    if (![...mailboxes.values()].every(isAtHead)) return false
     return alive().every(
       (device) => device.isConnected() && device.messages().every(({ doneAtMs }) => doneAtMs),
     )

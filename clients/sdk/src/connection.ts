@@ -39,7 +39,7 @@ export interface Connection {
   stop(): void
 }
 
-/** For so long an opening that had no answer may still be carried out, behind a later one. */
+/** For so long a Hello that had no answer may still open a session, behind a later one. */
 const LATE_OPENING_MS = 60_000
 
 const NO_WORD: LinkEnd = { code: RefusalCode.REFUSAL_CODE_UNSPECIFIED, detail: '', retryAfterMs: 0 }
@@ -116,9 +116,9 @@ export function stayConnected(options: ConnectionOptions): Connection {
 }
 
 /**
- * An opening without an answer, which the relay may have given up and carry out all the same, behind
- * that of a later session; it ends that one as replaced, and is no reason to stay away. Explains one
- * such end.
+ * A Hello without an answer, which may arrive all the same over a connection that is dead for us,
+ * behind that of a later session; it ends that one as replaced, and is no reason to stay away.
+ * Explains one such end.
  */
 function createLateOpening() {
   let isUnderWay = false

@@ -27,7 +27,8 @@ export function answerGrpc(store: Store): Implementation<EnvelopeStoreService> {
       ])
       replies.flush()
     },
-    openSession: ({ device, epoch }) => store.openSession(required(device), epoch),
+    openSession: ({ epoch, device, afterSession }) =>
+      store.openSession({ epoch, device: required(device), afterSession }),
     fetch: (request) => store.fetch(required(request.device), request),
     getHeads: ({ devices, epoch }) => {
       assert(devices.length <= HEADS_MAX)

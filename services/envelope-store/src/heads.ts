@@ -1,4 +1,5 @@
-// Where many devices stand, for the gateways' reconciliation: one statement, no locks.
+// Where devices stand, for the gateways' reconciliation and before a session is opened: one statement,
+// no locks.
 
 import { addressKey, type DeviceAddress } from '@twotick/protocol'
 import type { GetHeadsReply, Head } from '@twotick/protocol/services'
@@ -27,7 +28,7 @@ interface HeadRow {
 
 const NO_HEAD: Head = { hasCursor: false, headSeq: 0, ackedSeq: 0, session: 0 }
 
-/** One head for each device, in their order. Refused: EPOCH_CHANGED. */
+/** One head for each device, in their order. Refused: EPOCH_CHANGED, if the request names another one. */
 export async function getHeads(
   db: Database,
   devices: readonly DeviceAddress[],
@@ -44,7 +45,8 @@ export async function getHeads(
       ],
     }),
   }))
-  if (requestEpoch !== epoch) return { epoch, heads: [], refusal: EPOCH_CHANGED }
+  if (requestEpoch !== '' && requestEpoch !== epoch)
+    return { epoch, heads: [], refusal: EPOCH_CHANGED }
   const heads = new Map(rows.map((row) => [keyOf(row), toHead(row)]))
   return {
     epoch,

@@ -17,7 +17,7 @@ import { refused, unknown, type Written } from './outcome.ts'
 import { removeDevice } from './remove-device.ts'
 import type { Resources } from './resources.ts'
 import { parseAck, parseAppend } from './sending.ts'
-import { openSession } from './session.ts'
+import { openSession, type Opening } from './session.ts'
 import { getStatus, type StatusQuestion } from './status.ts'
 import { traceAck, traceAppend } from './traces.ts'
 import { withQueries } from './transaction.ts'
@@ -83,7 +83,7 @@ export function createStore(resources: StoreResources, config: Config) {
     append: (epoch: string, append: Append) =>
       traceAppend(append, (traced) => submitAppend(epoch, traced)),
     ack: (epoch: string, ack: AckWrite) => traceAck(ack, (traced) => submitAck(epoch, traced)),
-    openSession: (device: DeviceAddress, epoch: string) => openSession(db, device, epoch),
+    openSession: (opening: Opening) => openSession(db, opening),
     fetch: (device: DeviceAddress, request: FetchRequest) =>
       fetchEntries({ db, sealer }, device, request),
     status: (question: StatusQuestion, epoch: string) => getStatus(db, question, epoch),

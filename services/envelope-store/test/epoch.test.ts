@@ -42,7 +42,7 @@ test('every request of another epoch is refused, changes nothing, and is told th
   const stranger = { accountId: randomUUID(), deviceId: 1 }
   const third = { ...bob!, deviceId: 3 }
   const inOutcome = await Promise.all([
-    unary(client, 'openSession', named, call),
+    unary(client, 'openSession', { ...named, afterSession: 0 }, call),
     unary(client, 'fetch', { ...named, ...page }, call),
     unary(client, 'getStatus', question, call),
   ])

@@ -71,6 +71,32 @@ test('an append that waits while its device opens a session is REPLACED', async 
   expect((await store.fetch(bob!)).headSeq).toBe(0)
 })
 
+test('an opening that comes late takes no later session its place', async () => {
+  // Goal: what a gateway has given up may be carried out at any time, and then changes nothing.
+  const [alice] = await store.account()
+  const [bob] = await store.account()
+  const live = await openSender(store, alice!)
+  const late = store.openSession(alice!, live.opened.session - 1)
+  await expect(late).rejects.toMatchObject({
+    cause: { $case: 'newestSession', value: live.opened.session },
+  })
+  expect((await live.send([bob!.accountId]))?.$case).toBe('stored')
+})
+
+test('of openings that meet, one takes place and the others are told of it', async () => {
+  // Goal: the number is compared under the row's lock, not before it.
+  const [alice] = await store.account()
+  const holder = await hold(
+    `select from mailbox.sender where account_id = '${alice!.accountId}' for update`,
+  )
+  const openings = Promise.allSettled([1, 2, 3].map(() => store.openSession(alice!, 0)))
+  await untilWaiting(3)
+  await holder.release()
+  const opened = (await openings).filter(({ status }) => status === 'fulfilled')
+  expect(opened).toHaveLength(1)
+  expect((await store.openSession(alice!)).session).toBe(2)
+})
+
 test('rows, head and cursor are of one snapshot', async () => {
   // Goal: what is appended while a device fetches is never taken for something that it missed.
   const [alice] = await store.account()

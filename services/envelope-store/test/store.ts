@@ -140,8 +140,11 @@ function writing(client: EnvelopeStoreClient, epoch: string) {
 function asking(client: EnvelopeStoreClient, epoch: string) {
   const call = { deadlineMs: DEADLINE_MS }
   return {
-    async openSession(device: DeviceAddress) {
-      const { outcome } = await unary(client, 'openSession', { epoch, device }, call)
+    /** After the newest that there is, or after another one that the test has seen. */
+    async openSession(device: DeviceAddress, after?: number) {
+      const { heads } = await unary(client, 'getHeads', { epoch, devices: [device] }, call)
+      const afterSession = after ?? heads[0]?.session ?? 0
+      const { outcome } = await unary(client, 'openSession', { epoch, device, afterSession }, call)
       if (outcome?.$case !== 'opened') throw new Error('not opened', { cause: outcome })
       return outcome.value
     },

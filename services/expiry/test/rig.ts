@@ -188,7 +188,9 @@ export async function send(
   },
 ): Promise<void> {
   const { epoch } = await unary(store, 'getEpoch', {}, CALL)
-  const { outcome } = await unary(store, 'openSession', { epoch, device: from }, CALL)
+  const { heads } = await unary(store, 'getHeads', { epoch, devices: [from] }, CALL)
+  const opening = { epoch, device: from, afterSession: heads[0]?.session ?? 0 }
+  const { outcome } = await unary(store, 'openSession', opening, CALL)
   if (outcome?.$case !== 'opened') throw new Error('no session')
   const { session, sentNo } = outcome.value
   const stream = store.write()

@@ -17,6 +17,7 @@ import type { Directory, Registered } from './directory.ts'
 import type { Epochs } from './epoch.ts'
 import type { GatewayEvents } from './events.ts'
 import { jittered } from './goodbye.ts'
+import { beginOpening, type OpenedAtStore } from './opening.ts'
 import type { DeviceSocket, UpFrame } from './socket.ts'
 
 const NONCE_BYTES = 32
@@ -25,16 +26,10 @@ const NAME_BYTES_MAX = 64
 const VERSION_BYTES_MAX = 32
 const FEATURES_MAX = 16
 
-/** A session as the store opened it. */
-export interface Opened {
+/** A device's session, open. */
+export interface Opened extends OpenedAtStore {
   readonly device: DeviceAddress
   readonly clientVersion: string
-  readonly epoch: string
-  readonly session: number
-  readonly sentNo: number
-  readonly sentTag: Uint8Array
-  readonly ackedSeq: number
-  readonly headSeq: number
 }
 
 export interface HandshakeParts {
@@ -69,8 +64,7 @@ export async function shakeHands(
     if (frame === undefined) return undefined
     const refused = refusedAtOnce(frame, options)
     if (refused === undefined && frame.$case === 'hello') {
-      const { answerMs } = options
-      return opened(socket, parts, { hello: frame.value, nonce, answerMs })
+      return opened(socket, parts, { hello: frame.value, nonce, answerMs: options.answerMs })
     }
     const registered = refused ?? (await registeredBy(frame, nonce, parts))
     if (registered === undefined) return void malformed(socket)
@@ -129,22 +123,24 @@ interface Attempt {
   readonly hello: Hello
   readonly nonce: Uint8Array
   readonly answerMs: number
+  readonly isGone: () => boolean
 }
 
 async function opened(
   socket: DeviceSocket,
   parts: HandshakeParts,
-  { hello, nonce, answerMs }: Attempt,
+  { hello, nonce, answerMs }: Omit<Attempt, 'isGone'>,
 ): Promise<Opened | undefined> {
   const device = parseAddress(hello.address)
   if (device === undefined || !isWholeHello(hello)) return void malformed(socket)
-  const outcome = await openFor(device, parts, { hello, nonce, answerMs }).catch(
+  const isGone = () => socket.isClosed()
+  const outcome = await openFor(device, parts, { hello, nonce, answerMs, isGone }).catch(
     (error: unknown) => {
       parts.events.failed('a session could not be opened', error)
       return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
     },
   )
-  if (!('code' in outcome)) return outcome
+  if (outcome === undefined || !('code' in outcome)) return outcome
   parts.events.refused(outcome.code)
   return void socket.close({ $case: 'refused', value: outcome })
 }
@@ -160,20 +156,17 @@ function isWholeHello({ clientName, clientVersion, features }: Hello): boolean {
 async function openFor(
   device: DeviceAddress,
   { validation, store, epochs }: HandshakeParts,
-  { hello, nonce, answerMs }: Attempt,
-): Promise<Opened | Refusal> {
-  // Both calls together: the device waits for the second one.
+  { hello, nonce, answerMs, isGone }: Attempt,
+): Promise<Opened | Refusal | undefined> {
+  // All calls together: the device waits for the last one.
   const options = { deadlineMs: answerMs, signal: AbortSignal.timeout(answerMs) }
   const { audience, signature, clientName, clientVersion } = hello
   const claimed = { address: device, nonce, audience, signature, clientName, clientVersion }
+  const opening = beginOpening(device, { store, epochs, options })
   const authenticated = await unary(validation, 'authenticate', claimed, options)
   if (authenticated.outcome?.$case === 'refusal') return authenticated.outcome.value
-  const reply = await unary(store, 'openSession', { epoch: '', device }, options)
-  epochs.meet(reply.epoch)
-  // Listed by the directory, and without a cursor: its unlinking is half done.
-  if (reply.outcome?.$case === 'refusal') return refusal(RefusalCode.UNAUTHENTICATED, '')
-  if (reply.outcome === undefined) throw new Error('an answer without an outcome')
-  return { device, clientVersion, epoch: reply.epoch, ...reply.outcome.value }
+  const opened = await opening.open(isGone)
+  return opened && !('code' in opened) ? { device, clientVersion, ...opened } : opened
 }
 
 async function registeredBy(

@@ -122,12 +122,18 @@ export interface UnknownVerdict {
 export interface OpenSessionRequest {
   /** may be empty */
   epoch: string;
-  device: Address | undefined;
+  device:
+    | Address
+    | undefined;
+  /** The newest session as the caller has read it (Head.session; 0: there was none yet). */
+  afterSession: number;
 }
 
 export interface OpenSessionReply {
   epoch: string;
-  outcome: { $case: "opened"; value: SessionOpened } | { $case: "refusal"; value: Refusal } | undefined;
+  outcome: { $case: "opened"; value: SessionOpened } | { $case: "refusal"; value: Refusal } | //
+  /** another than after_session: nothing was opened */
+  { $case: "newestSession"; value: number } | undefined;
 }
 
 export interface SessionOpened {
@@ -209,6 +215,7 @@ export interface StatusFound {
 }
 
 export interface GetHeadsRequest {
+  /** may be empty */
   epoch: string;
   devices: Address[];
 }
@@ -1094,7 +1101,7 @@ export const UnknownVerdict: MessageFns<UnknownVerdict> = {
 };
 
 function createBaseOpenSessionRequest(): OpenSessionRequest {
-  return { epoch: "", device: undefined };
+  return { epoch: "", device: undefined, afterSession: 0 };
 }
 
 export const OpenSessionRequest: MessageFns<OpenSessionRequest> = {
@@ -1104,6 +1111,9 @@ export const OpenSessionRequest: MessageFns<OpenSessionRequest> = {
     }
     if (message.device !== undefined) {
       Address.encode(message.device, writer.uint32(18).fork()).join();
+    }
+    if (message.afterSession !== 0) {
+      writer.uint32(24).uint64(message.afterSession);
     }
     return writer;
   },
@@ -1137,6 +1147,14 @@ export const OpenSessionRequest: MessageFns<OpenSessionRequest> = {
             message.device = Address.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.afterSession = reader.uint64();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1165,6 +1183,9 @@ export const OpenSessionReply: MessageFns<OpenSessionReply> = {
         break;
       case "refusal":
         Refusal.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+      case "newestSession":
+        writer.uint32(32).uint64(message.outcome.value);
         break;
     }
     return writer;
@@ -1205,6 +1226,14 @@ export const OpenSessionReply: MessageFns<OpenSessionReply> = {
             }
 
             message.outcome = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.outcome = { $case: "newestSession", value: reader.uint64() };
             continue;
           }
         }
@@ -2653,7 +2682,8 @@ export const SealedContent: MessageFns<SealedContent> = {
  * The envelope-store: mailboxes, their entries, cursors and senders, in Postgres.
  *
  * Every request carries the epoch that its caller knows, and is refused EPOCH_CHANGED if the store's
- * is another; only GetEpoch and OpenSession may come without. Every reply carries the store's.
+ * is another; only GetEpoch, GetHeads and OpenSession may come without. Every reply carries the
+ * store's.
  * A refusal is in the reply; a status other than OK is a failure (UNAVAILABLE, DEADLINE_EXCEEDED,
  * RESOURCE_EXHAUSTED: try again; INTERNAL: a bug) whose outcome is unknown.
  */
@@ -2682,8 +2712,9 @@ export const EnvelopeStoreService = {
     responseDeserialize: (value: Buffer): WriteReply => WriteReply.decode(value),
   },
   /**
-   * Makes every older session of the device powerless, and reads where the device stands.
-   * Refused: UNLINKED.
+   * Makes every older session of the device powerless, and reads where the device stands; unless
+   * another one has been opened since the caller looked. So an opening that its caller has given up
+   * and that is carried out late never takes a later session's place. Refused: UNLINKED.
    */
   openSession: {
     path: "/twotick.v1.EnvelopeStore/OpenSession" as const,
@@ -2791,8 +2822,9 @@ export interface EnvelopeStoreServer extends UntypedServiceImplementation {
    */
   write: handleBidiStreamingCall<WriteRequest, WriteReply>;
   /**
-   * Makes every older session of the device powerless, and reads where the device stands.
-   * Refused: UNLINKED.
+   * Makes every older session of the device powerless, and reads where the device stands; unless
+   * another one has been opened since the caller looked. So an opening that its caller has given up
+   * and that is carried out late never takes a later session's place. Refused: UNLINKED.
    */
   openSession: handleUnaryCall<OpenSessionRequest, OpenSessionReply>;
   /** Entries above a position, with head and cursor, in one snapshot. Refused: UNLINKED. */
@@ -2844,8 +2876,9 @@ export interface EnvelopeStoreClient extends Client {
   write(options: Partial<CallOptions>): ClientDuplexStream<WriteRequest, WriteReply>;
   write(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<WriteRequest, WriteReply>;
   /**
-   * Makes every older session of the device powerless, and reads where the device stands.
-   * Refused: UNLINKED.
+   * Makes every older session of the device powerless, and reads where the device stands; unless
+   * another one has been opened since the caller looked. So an opening that its caller has given up
+   * and that is carried out late never takes a later session's place. Refused: UNLINKED.
    */
   openSession(
     request: OpenSessionRequest,

@@ -1,0 +1,52 @@
+// A session at the store. It is opened after the newest one that there was when the device said Hello,
+// and only if that is still the newest: what a gateway has given up may be carried out at any time,
+// and would otherwise end the session that the device has opened elsewhere meanwhile.
+
+import { unary, type UnaryOptions } from '@twotick/chassis'
+import { type DeviceAddress, type Refusal, RefusalCode } from '@twotick/protocol'
+import type { EnvelopeStoreClient, SessionOpened } from '@twotick/protocol/services'
+import type { Epochs } from './epoch.ts'
+
+/** Two connections of one device at once; or one more, if an older opening came late. */
+const ATTEMPTS_MAX = 4
+
+export interface OpenedAtStore extends SessionOpened {
+  readonly epoch: string
+}
+
+interface OpeningParts {
+  readonly store: EnvelopeStoreClient
+  readonly epochs: Epochs
+  /** Of all its calls together. */
+  readonly options: UnaryOptions
+}
+
+/** Looks which session is the newest, while the device is still being authenticated. */
+export function beginOpening(device: DeviceAddress, { store, epochs, options }: OpeningParts) {
+  const looking = unary(store, 'getHeads', { epoch: '', devices: [device] }, options)
+  looking.catch(() => undefined) // thrown where it is awaited, if it is
+
+  return {
+    /**
+     * Undefined: the device is gone, and nothing was opened for it any more. Throws where the store
+     * does not answer, or where others are always quicker.
+     */
+    async open(isGone: () => boolean): Promise<OpenedAtStore | Refusal | undefined> {
+      let afterSession = (await looking).heads[0]?.session ?? 0
+      for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
+        if (isGone()) return undefined
+        const request = { epoch: '', device, afterSession }
+        const { epoch, outcome } = await unary(store, 'openSession', request, options)
+        epochs.meet(epoch)
+        if (outcome === undefined) throw new Error('an answer without an outcome')
+        if (outcome.$case === 'opened') return { epoch, ...outcome.value }
+        // Listed by the directory, and without a cursor: its unlinking is half done.
+        if (outcome.$case === 'refusal') return UNKNOWN_DEVICE
+        afterSession = outcome.value
+      }
+      throw new Error('other sessions of the device were opened meanwhile')
+    },
+  }
+}
+
+const UNKNOWN_DEVICE = { code: RefusalCode.UNAUTHENTICATED, detail: '', retryAfterMs: 0 }
