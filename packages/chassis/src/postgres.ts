@@ -98,29 +98,50 @@ async function firstConnection(pool: pg.Pool, timeoutMs: number, options: Postgr
   }
 }
 
+/** What a transaction on a pipelining pool need not wait for one by one. */
+export interface InPipeline {
+  /** Nothing may be written before it has resolved: it would be a transaction of its own. */
+  readonly begun: Promise<unknown>
+  /** Last statements, which go out together with the commit. */
+  readonly last: Promise<unknown>[]
+}
+
 /**
  * Runs `work` in a transaction on one connection. If it throws, nothing was done, unless it is a
  * failure of the commit: then the outcome is unknown. Failures of Postgres come out as `Failure`.
  */
 export async function transaction<T>(
   pool: pg.Pool,
-  work: (client: pg.PoolClient) => Promise<T>,
+  work: (client: pg.PoolClient, pipeline: InPipeline) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw asThrown(error, true)
   })
-  let isCommitting = false
+  let isUnknown = false
   try {
-    await client.query('begin')
-    const result = await work(client)
-    isCommitting = true
-    await client.query('commit')
+    const pipeline = { begun: heard(client.query('begin')), last: [] as Promise<unknown>[] }
+    if (!pool.options.pipeline) await pipeline.begun
+    const result = await work(client, pipeline)
+    isUnknown = true
+    const committed = heard(client.query('commit'))
+    await Promise.all(pipeline.last).catch((error: unknown) => {
+      // Postgres' word on a statement before the commit: that has then rolled back.
+      isUnknown = !(error instanceof pg.DatabaseError)
+      throw error
+    })
+    await committed
     client.release()
     return result
   } catch (error) {
     await endAfter(client, error)
-    throw asThrown(error, !isCommitting)
+    throw asThrown(error, !isUnknown)
   }
+}
+
+/** A promise that may be awaited later, or, where something else has failed first, never. */
+function heard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
 }
 
 /** A connection goes back to the pool only where a rollback has shown that it still works. */

@@ -50,7 +50,7 @@ export async function deleteMailbox(
       removeEntry(leaving, mailbox, row, NoticeKind.UNDELIVERABLE)
     }
     writeNotices(draft, leaving.notices, deps.sealer.seal)
-    await persist(tx, draft)
+    persist(tx, draft)
     return { epoch: tx.epoch, done: await finish(tx, accountId), draft }
   })
   if (draft !== undefined) deps.ring(epoch, draft)

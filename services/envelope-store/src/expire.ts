@@ -106,7 +106,7 @@ async function remove(deps: Resources, found: readonly ExpiredRow[], foundEpoch:
       }
     }
     const noticed = writeNotices(draft, leaving.notices, deps.sealer.seal)
-    await persist(tx, draft)
+    persist(tx, draft)
     return { draft, epoch: tx.epoch, noticed }
   })
   deps.ring(done.epoch, done.draft)

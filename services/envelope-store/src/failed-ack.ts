@@ -70,7 +70,7 @@ async function tryToWrite(
     const outcome = judgeAck(draft, ack, failures)
     await nameTicks(tx, draft, deps.sealer)
     writeNotices(draft, notices, deps.sealer.seal)
-    await persist(tx, draft)
+    persist(tx, draft)
     return { epoch, draft, outcome }
   })
   if (done.outcome === undefined) return undefined

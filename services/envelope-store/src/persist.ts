@@ -7,17 +7,15 @@ import type { Draft } from './draft.ts'
 import { SLOT_COUNT } from './mailbox.ts'
 import type { Queries } from './transaction.ts'
 
-/** Writes the draft within the transaction that holds its locks. */
-export async function persist(tx: Queries, draft: Draft): Promise<void> {
+/** Writes the draft within the transaction that holds its locks, together with its commit. */
+export function persist(tx: Queries, draft: Draft): void {
   // Removals last: a row may have changed, or have come only now, and then gone.
-  await Promise.all([
-    changeSlots(tx, draft),
-    insertEntries(tx, draft),
-    removeEntries(tx, draft),
-    updateMailboxes(tx, draft),
-    updateSenders(tx, draft),
-    raiseFloors(tx, draft),
-  ])
+  changeSlots(tx, draft)
+  insertEntries(tx, draft)
+  removeEntries(tx, draft)
+  updateMailboxes(tx, draft)
+  updateSenders(tx, draft)
+  raiseFloors(tx, draft)
 }
 
 const updateMailboxesSql = `
@@ -32,7 +30,7 @@ const updateMailboxesSql = `
       d(account_id, head_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5)
    where m.account_id = any($1::uuid[]) and m.account_id = d.account_id`
 
-async function updateMailboxes(tx: Queries, draft: Draft): Promise<void> {
+function updateMailboxes(tx: Queries, draft: Draft): void {
   const mailboxes = [...draft.changedMailboxes]
     .map((accountId) => draft.picture.mailboxes.get(accountId))
     .filter((mailbox) => mailbox !== undefined)
@@ -41,7 +39,7 @@ async function updateMailboxes(tx: Queries, draft: Draft): Promise<void> {
     smallintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.deviceId ?? null)),
     bigintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
   ])
-  await tx.rows({
+  tx.last({
     name: 'update_mailboxes',
     text: updateMailboxesSql,
     values: [
@@ -61,12 +59,12 @@ const updateSendersSql = `
    where s.account_id = any($1::uuid[])
      and s.account_id = d.account_id and s.device_id = d.device_id`
 
-async function updateSenders(tx: Queries, draft: Draft): Promise<void> {
+function updateSenders(tx: Queries, draft: Draft): void {
   const senders = [...draft.changedSenders]
     .map((key) => draft.picture.senders.get(key))
     .filter((sender) => sender !== undefined)
   if (senders.length === 0) return
-  await tx.rows({
+  tx.last({
     name: 'update_senders',
     text: updateSendersSql,
     values: [
@@ -87,9 +85,9 @@ const insertEntriesSql = `
     from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bytea[])
       d(account_id, seq, tag, slots, expires_at_ms, sealed)`
 
-async function insertEntries(tx: Queries, { appended }: Draft): Promise<void> {
+function insertEntries(tx: Queries, { appended }: Draft): void {
   if (appended.length === 0) return
-  await tx.rows({
+  tx.last({
     name: 'insert_entries',
     text: insertEntriesSql,
     values: [
@@ -108,9 +106,9 @@ const removeEntriesSql = `
    using unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
    where e.account_id = any($1::uuid[]) and e.account_id = d.account_id and e.seq = d.seq`
 
-async function removeEntries(tx: Queries, { removed }: Draft): Promise<void> {
+function removeEntries(tx: Queries, { removed }: Draft): void {
   if (removed.length === 0) return
-  await tx.rows({
+  tx.last({
     name: 'remove_entries',
     text: removeEntriesSql,
     values: [
@@ -125,9 +123,9 @@ const changeSlotsSql = `
     from unnest($1::uuid[], $2::bigint[], $3::smallint[]) d(account_id, seq, slots)
    where e.account_id = any($1::uuid[]) and e.account_id = d.account_id and e.seq = d.seq`
 
-async function changeSlots(tx: Queries, { slotChanges }: Draft): Promise<void> {
+function changeSlots(tx: Queries, { slotChanges }: Draft): void {
   if (slotChanges.length === 0) return
-  await tx.rows({
+  tx.last({
     name: 'change_slots',
     text: changeSlotsSql,
     values: [
@@ -149,8 +147,8 @@ const raiseFloorsSql = `
    where m.account_id = any($1::uuid[])`
 
 /** Up to the first entry that is left, a mailbox is empty: what is counted by head and floor. */
-async function raiseFloors(tx: Queries, { emptied }: Draft): Promise<void> {
+function raiseFloors(tx: Queries, { emptied }: Draft): void {
   if (emptied.size === 0) return
   const accountIds: AccountId[] = [...emptied].sort()
-  await tx.rows({ name: 'raise_floors', text: raiseFloorsSql, values: [uuidArray(accountIds)] })
+  tx.last({ name: 'raise_floors', text: raiseFloorsSql, values: [uuidArray(accountIds)] })
 }

@@ -53,7 +53,7 @@ export async function removeDevice(
     const leaving = { draft, messages, notices: new Map() }
     takeSlot(leaving, mailbox, slot)
     writeNotices(draft, leaving.notices, deps.sealer.seal)
-    await persist(tx, draft)
+    persist(tx, draft)
     const last = found.length < STEP_ENTRIES && (await finish(tx, picture, { mailbox, device }))
     return { epoch: tx.epoch, drafts: last ? [draft, last] : [draft], done: Boolean(last) }
   })
@@ -127,6 +127,6 @@ async function finish(
     sender.session += 1
     draft.changedSenders.add(addressKey(device))
   }
-  await persist(tx, draft)
+  persist(tx, draft)
   return draft
 }

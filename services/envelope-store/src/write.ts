@@ -57,7 +57,7 @@ export async function writeBatch(
     for (const write of appends) {
       outcomes.set(write, judgeAppend(draft, write.sending, resources.rules))
     }
-    await persist(tx, draft)
+    persist(tx, draft)
     return { epoch: tx.epoch, draft, outcomes }
   }).finally(() => span?.end())
   if (span !== undefined) traceRemoved(batch, draft)
