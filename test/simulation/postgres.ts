@@ -4,7 +4,7 @@
 
 import type { Pool, QueryResultRow } from 'pg'
 import type { Lanes } from './lanes.ts'
-import { createLocks, type Holder, type Locks } from './locks.ts'
+import { createLocks, databaseError, type Holder, type Locks } from './locks.ts'
 import { statementOf } from './statements.ts'
 import { createTables, createView, type Tables, type View } from './tables.ts'
 
@@ -27,6 +27,8 @@ interface Connection {
   readonly queue: Query[]
   readonly lane: string
   isInTransaction: boolean
+  /** A statement has failed: until its end the transaction takes no other. */
+  isAborted: boolean
   isBroken: boolean
 }
 
@@ -53,6 +55,7 @@ export interface Database {
 }
 
 const CONNECTION_LOST = 'Connection terminated unexpectedly'
+const ABORTED = 'current transaction is aborted, commands ignored until end of transaction block'
 
 export function createDatabase({ lanes, isFine, nowMs }: DatabaseOptions): Database {
   const locks = createLocks()
@@ -66,7 +69,7 @@ export function createDatabase({ lanes, isFine, nowMs }: DatabaseOptions): Datab
     const holder = { held: new Set<string>(), waitsFor: undefined }
     const lane = `postgres ${owner} ${connected}`
     const view = createView(() => tables)
-    const state = { queue: [], isInTransaction: false, isBroken: false }
+    const state = { queue: [], isInTransaction: false, isAborted: false, isBroken: false }
     const connection: Connection = { owner, holder, view, lane, ...state }
     connections.push(connection)
     return connection
@@ -93,6 +96,7 @@ export function createDatabase({ lanes, isFine, nowMs }: DatabaseOptions): Datab
     try {
       rows = run(connection, query.asked)
     } catch (error) {
+      connection.isAborted = connection.isInTransaction
       connection.queue.shift()
       query.reject(error as Error)
       if (connection.queue.length > 0) schedule(connection)
@@ -111,14 +115,22 @@ export function createDatabase({ lanes, isFine, nowMs }: DatabaseOptions): Datab
       return []
     }
     if (text === 'commit' || text === 'rollback') {
-      finish(connection, locks, text === 'commit')
+      finish(connection, locks, text === 'commit' && !connection.isAborted)
       return []
     }
+    if (connection.isAborted) throw databaseError(ABORTED, '25P02')
     if (text.includes('pg_control_system')) return [{ history: `history:${timeline}` }]
     const lock = (keys: readonly string[]) => locks.take(holder, keys, () => runNext(connection))
     const rows = statementOf({ text, ...asked })({ view, text, values, nowMs: nowMs(), lock })
     if (!connection.isInTransaction && rows !== undefined) finish(connection, locks, true)
     return rows
+  }
+
+  /** What was sent along with a commit is done, and nobody hears of it. */
+  function runOut(connection: Connection): void {
+    for (const { asked } of connection.queue) {
+      if (run(connection, asked) === undefined) return
+    }
   }
 
   function end(connection: Connection): void {
@@ -140,7 +152,7 @@ export function createDatabase({ lanes, isFine, nowMs }: DatabaseOptions): Datab
       connections = []
       for (const each of broken) {
         const { queue } = each
-        if (isCommitted && queue[0]?.asked.text === 'commit') finish(each, locks, true)
+        if (isCommitted && queue.at(-1)?.asked.text === 'commit') runOut(each)
         const lost = queue.splice(0)
         end(each)
         for (const { reject } of lost) reject(new Error(CONNECTION_LOST))
@@ -159,6 +171,7 @@ function finish(connection: Connection, locks: Locks, isCommitted: boolean): voi
   if (isCommitted) connection.view.commit()
   else connection.view.forget()
   connection.isInTransaction = false
+  connection.isAborted = false
   locks.release(connection.holder)
 }
 
@@ -175,6 +188,7 @@ function createPool(
     if (found && !found.connection.isBroken) return Promise.resolve(found.client)
     const connection = open()
     const client = {
+      connection: { stream: { cork: () => undefined, uncork: () => undefined } },
       query: (asked: string | Asked) =>
         ask(connection, typeof asked === 'string' ? { text: asked } : asked),
       release(isUseless?: boolean) {
@@ -185,5 +199,5 @@ function createPool(
     return Promise.resolve(client)
   }
 
-  return { connect } as unknown as Pool
+  return { connect, options: { pipeline: true } } as unknown as Pool
 }
