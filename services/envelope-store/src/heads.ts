@@ -16,7 +16,7 @@ const headsSql = `
     from unnest($1::uuid[], $2::smallint[]) d(account_id, device_id)
     join mailbox.mailbox m on m.account_id = d.account_id
     join mailbox.sender s on s.account_id = d.account_id and s.device_id = d.device_id
-   where m.account_id = any($1::uuid[]) and s.account_id = any($1::uuid[])`
+    /* on Citus: where m.account_id = any($1::uuid[]) and s.account_id = any($1::uuid[]) */`
 
 interface HeadRow {
   account_id: string

@@ -38,7 +38,7 @@ const lockSendersSql = `
     from mailbox.sender s
     join unnest($1::uuid[], $2::smallint[]) d(account_id, device_id)
       on s.account_id = d.account_id and s.device_id = d.device_id
-   where s.account_id = any($1::uuid[])
+    /* on Citus: where s.account_id = any($1::uuid[]) */
    order by s.account_id, s.device_id
      for update of s`
 
@@ -128,7 +128,7 @@ const readRangesSql = `
     from unnest($1::uuid[], $2::bigint[], $3::bigint[]) d(account_id, after_seq, last_seq)
     join mailbox.entry e
       on e.account_id = d.account_id and e.seq > d.after_seq and e.seq <= d.last_seq
-   where e.account_id = any($1::uuid[])
+    /* on Citus: where e.account_id = any($1::uuid[]) */
    order by e.account_id, e.seq`
 
 /** Reads the rows of some ranges, one for each mailbox, into the picture. */
@@ -155,7 +155,7 @@ const readSeqsSql = `
          e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
     join mailbox.entry e on e.account_id = d.account_id and e.seq = d.seq
-   where e.account_id = any($1::uuid[])
+    /* on Citus: where e.account_id = any($1::uuid[]) */
    order by e.account_id, e.seq`
 
 /** Reads single rows into the picture: what was found without locks, as it is under them. */

@@ -28,7 +28,7 @@ const updateMailboxesSql = `
                 $8::smallint[], $9::bigint[], $10::smallint[], $11::bigint[],
                 $12::smallint[], $13::bigint[])
       d(account_id, head_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5)
-   where m.account_id = any($1::uuid[]) and m.account_id = d.account_id`
+   where m.account_id = d.account_id /* on Citus: and m.account_id = any($1::uuid[]) */`
 
 function updateMailboxes(tx: Queries, draft: Draft): void {
   const mailboxes = [...draft.changedMailboxes]
@@ -56,8 +56,8 @@ const updateSendersSql = `
      set session = d.session, sent_no = d.sent_no, sent_tag = d.sent_tag
     from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[])
       d(account_id, device_id, session, sent_no, sent_tag)
-   where s.account_id = any($1::uuid[])
-     and s.account_id = d.account_id and s.device_id = d.device_id`
+   where s.account_id = d.account_id and s.device_id = d.device_id
+     /* on Citus: and s.account_id = any($1::uuid[]) */`
 
 function updateSenders(tx: Queries, draft: Draft): void {
   const senders = [...draft.changedSenders]
@@ -104,7 +104,8 @@ function insertEntries(tx: Queries, { appended }: Draft): void {
 const removeEntriesSql = `
   delete from mailbox.entry e
    using unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
-   where e.account_id = any($1::uuid[]) and e.account_id = d.account_id and e.seq = d.seq`
+   where e.account_id = d.account_id and e.seq = d.seq
+     /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function removeEntries(tx: Queries, { removed }: Draft): void {
   if (removed.length === 0) return
@@ -121,7 +122,8 @@ function removeEntries(tx: Queries, { removed }: Draft): void {
 const changeSlotsSql = `
   update mailbox.entry e set slots = d.slots
     from unnest($1::uuid[], $2::bigint[], $3::smallint[]) d(account_id, seq, slots)
-   where e.account_id = any($1::uuid[]) and e.account_id = d.account_id and e.seq = d.seq`
+   where e.account_id = d.account_id and e.seq = d.seq
+     /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function changeSlots(tx: Queries, { slotChanges }: Draft): void {
   if (slotChanges.length === 0) return

@@ -20,7 +20,7 @@ const openRowsSql = `
   select e.account_id, e.seq, int8send(e.tag) as tag, e.sealed
     from unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
     join mailbox.entry e on e.account_id = d.account_id and e.seq = d.seq
-   where e.account_id = any($1::uuid[])`
+    /* on Citus: where e.account_id = any($1::uuid[]) */`
 
 /** Opens single rows, those of them that are still there. */
 export async function openRows(
