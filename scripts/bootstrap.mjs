@@ -26,6 +26,14 @@ start says where.)
 
 DATABASE_URL, NATS_URL, REDIS_URL   servers to use instead of private ones. The database gets roles,
 schemas and migrations, so its URL must be its owner's, with the right to make roles.`,
+  migrate: `npm run migrate [-- --restored]
+
+Brings a database of your own up to date, as its owner: roles, schemas, migrations.
+
+  --restored        it came from a backup: raises its epoch too, so that devices send again what the
+                    backup does not have. Before any service is started on it, and each time.
+
+TWOTICK_POSTGRES_URL   postgres://owner:password@host/database`,
   bench: `npm run bench [-- <workloads> <options>]
 
 Measures the relay through its gateway, everything durable: messages/s, both ticks' latency, CPU

@@ -1,5 +1,6 @@
 // Brings the database up to date: roles, schemas, migrations, as its owner. Does nothing new on one
 // that is. `npm run migrate` in a checkout; in the images, what runs once before the services do.
+// With `--restored` it then raises the epoch: to be run on a database that came from a backup.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { z } from 'zod'
 import {
   DIRECTORY_ROLE,
   prepareDatabase,
+  raiseEpoch,
   type SqlFiles,
   STORE_ROLE,
 } from '../../scripts/servers/database.ts'
@@ -38,4 +40,7 @@ await runOnce('migrate', configSchema, async ({ postgres, ...given }, log) => {
     log,
   })
   log.info('the database is up to date')
+  if (!process.argv.includes('--restored')) return
+  await raiseEpoch(url)
+  log.info('the epoch is raised: devices will send again what the backup does not have')
 })

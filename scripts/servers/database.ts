@@ -50,6 +50,19 @@ export async function prepareDatabase(
   for (const { schema } of SCHEMAS) await migrate(url, files.migrations(schema), schema, log)
 }
 
+/**
+ * What makes a database that was restored from a backup another one to everybody: its epoch. By the
+ * seconds of the clock, so that no two restores of one backup come to the same. To be done before
+ * any service is started on it.
+ */
+export async function raiseEpoch(url: string): Promise<void> {
+  await withClient(url, (client) =>
+    client.query(`
+      update mailbox.epoch_counter
+         set counter = greatest(counter + 1, extract(epoch from clock_timestamp())::bigint)`),
+  )
+}
+
 const CHECKOUT: SqlFiles = {
   roles: join(ROOT, 'deploy/postgres/roles.sql'),
   migrations(schema) {

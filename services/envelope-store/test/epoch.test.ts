@@ -5,6 +5,7 @@ import { RefusalCode } from '@twotick/protocol'
 import type { WriteReply } from '@twotick/protocol/services'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { raiseEpoch } from '../../../scripts/servers/database.ts'
 import { codeOf, openSender } from './envelope.ts'
 import { startStore, type TestStore } from './store.ts'
 
@@ -80,4 +81,18 @@ test('every request of another epoch is refused, changes nothing, and is told th
   const codes = replies.flatMap((reply) => reply.verdicts).map(({ outcome }) => codeOf(outcome))
   expect(codes).toEqual(Array(3).fill(RefusalCode.EPOCH_CHANGED))
   expect(await everything()).toEqual(before)
+})
+
+test('a database that was restored is another one to everybody, each time', async () => {
+  // Goal: also where the backup lies in the same cluster, and where it is restored for the second time.
+  const epochs = [store.epoch]
+  for (let restores = 0; restores < 2; restores++) {
+    await store.rows('update mailbox.epoch_counter set counter = 0') // as the backup has it
+    await raiseEpoch(store.database.url)
+    const restored = await startStore({ database: store.database, natsUrl: store.natsUrl })
+    epochs.push(restored.epoch)
+    await restored.close()
+    await new Promise((resolve) => setTimeout(resolve, 1_000)) // nobody restores twice in a second
+  }
+  expect(new Set(epochs).size).toBe(3)
 })
