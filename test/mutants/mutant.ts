@@ -11,7 +11,11 @@ export interface Mutant {
   readonly find: string
   readonly replace: string
   /** A test on real servers that turns red, where the simulation cannot see it. */
-  readonly test?: { readonly file: string; readonly name: string }
+  readonly test?: {
+    readonly project: 'services' | 'relay'
+    readonly file: string
+    readonly name: string
+  }
 }
 
 /** The source with the patch. Throws if the source is not what the mutant expects. */

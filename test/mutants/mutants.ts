@@ -221,6 +221,10 @@ export const MUTANTS: readonly Mutant[] = [
       })
     }
     const picture = await lock(tx, accountIds)`,
-    test: { file: 'services/envelope-store/test/concurrency.test.ts', name: 'no deadlock' },
+    test: {
+      project: 'services',
+      file: 'services/envelope-store/test/concurrency.test.ts',
+      name: 'no deadlock',
+    },
   },
 ]

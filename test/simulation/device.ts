@@ -11,7 +11,7 @@ import { StoppedError, type StopReason } from '../../clients/sdk/src/errors.ts'
 import type { DeviceEvents } from '../../clients/sdk/src/events.ts'
 import type { LinkEvents } from '../../clients/sdk/src/link.ts'
 import { load } from '../../clients/sdk/src/load.ts'
-import type { Change, Message } from '../../clients/sdk/src/storage.ts'
+import type { Change, Message, Records } from '../../clients/sdk/src/storage.ts'
 import type { Turn } from '../../clients/sdk/src/turn.ts'
 import { createDisk, type Disk } from './disk.ts'
 import { createWatch } from './watch.ts'
@@ -42,7 +42,9 @@ export function createDevice(options: DeviceOptions) {
   const name = addressKey(own)
   /** What is durable in its inbox, in order: sender's device and number. */
   const effects: string[] = []
-  const failures: string[] = []
+  const had = new Set<string>()
+  /** Sends that it could not process, as is durable: sender's device and number. */
+  const failures = new Set<string>()
   const state = {
     decodesToFail: 0,
     dials: own.deviceId,
@@ -55,9 +57,13 @@ export function createDevice(options: DeviceOptions) {
   let gatewayName = ''
 
   function committed({ table, value }: Change): void {
-    if (table !== 'inbox' || value === undefined) return
+    if (value === undefined) return
+    if (table === 'failed') failures.add(watch.nameOf((value as Records['failed']).seq))
+    if (table !== 'inbox') return
     const { sender, no } = value as Message
-    effects.push(`${addressKey(sender)} ${no}`)
+    const message = `${addressKey(sender)} ${no}`
+    effects.push(message)
+    had.add(message)
   }
 
   const codec: Codec = {
@@ -108,7 +114,6 @@ export function createDevice(options: DeviceOptions) {
       },
       fork: (turn: Turn) => turn.after(() => stop('forked')),
     })
-    events.on('not-processable', ({ sender, no }) => failures.push(`${addressKey(sender)} ${no}`))
     parts.inbox.handle(() => undefined)
     const connection = stayConnected({
       url: 'ws://relay',
@@ -122,9 +127,21 @@ export function createDevice(options: DeviceOptions) {
     run = { parts, connection, stop }
   }
 
+  function end(how: Cut): void {
+    line?.cut(how)
+    disk.crash()
+    run?.stop('closed')
+    run = undefined
+    state.stopped = undefined
+  }
+
   return {
     ...{ own, name, effects, failures, state, disk, watch, start },
+    has: (message: string) => had.has(message),
     messages: () => [...(run?.parts.book.messages.values() ?? [])],
+    attempt: (no: number) => run?.parts.book.attempts.get(no),
+    /** Whether something is still to be sent. */
+    isBusy: () => (run?.parts.book.wishes.size ?? 0) > 0,
     isConnected: () => run?.parts.session.link() !== undefined,
     send(account: string, no: number): void {
       const body = Uint8Array.of(no)
@@ -144,12 +161,16 @@ export function createDevice(options: DeviceOptions) {
     /** The process is gone between two steps, and starts anew. */
     async crash(how: Cut): Promise<void> {
       if (run === undefined || state.stopped) return
-      line?.cut(how)
-      disk.crash()
-      const { stop } = run
-      stop('closed')
-      state.stopped = undefined
+      end(how)
       await start()
+    },
+
+    /** The process is gone, until it comes again. */
+    leave(how: Cut): void {
+      if (!state.stopped) end(how)
+    },
+    async come(): Promise<void> {
+      if (run === undefined) await start()
     },
   }
 }

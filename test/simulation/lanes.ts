@@ -18,6 +18,9 @@ export interface Lanes {
   /** Forgets one thing of a kind, chosen by `choice`; or puts it there twice. */
   lose(kind: string, choice: number): void
   double(kind: string, choice: number): void
+  /** Keeps one of the lanes, chosen by `choice`, from moving: it is slow. All move again on `release`. */
+  stall(choice: number): void
+  release(): void
   isEmpty(): boolean
   /** Grows with every step. */
   readonly count: number
@@ -25,6 +28,7 @@ export interface Lanes {
 
 export function createLanes(): Lanes {
   const lanes = new Map<string, (() => void)[]>()
+  const stalled = new Set<string>()
   let looseNo = 0
   let count = 0
 
@@ -39,13 +43,14 @@ export function createLanes(): Lanes {
   }
 
   const ofKind = (kind: string) => [...lanes.keys()].filter((lane) => lane.startsWith(kind))
+  const movable = () => [...lanes.keys()].filter((lane) => !stalled.has(lane))
   const rest = () => new Promise<void>((resolve) => breathe(resolve))
 
   return {
     add,
     addLoose: (kind, move) => add(`${kind} ${(looseNo += 1)}`, move),
     async step(choice) {
-      const lane = nth([...lanes.keys()], choice)
+      const lane = nth(movable(), choice)
       const moves = lane === undefined ? undefined : lanes.get(lane)
       if (lane === undefined || moves === undefined) return false
       const move = moves.shift()
@@ -68,6 +73,11 @@ export function createLanes(): Lanes {
       const [move] = (lane === undefined ? undefined : lanes.get(lane)) ?? []
       if (move !== undefined) add(`${kind} ${(looseNo += 1)}`, move)
     },
+    stall(choice) {
+      const lane = nth(movable(), choice)
+      if (lane !== undefined) stalled.add(lane)
+    },
+    release: () => stalled.clear(),
     isEmpty: () => lanes.size === 0,
     get count() {
       return count

@@ -7,6 +7,7 @@ import type { OutgoingMessage } from '../../clients/sdk/src/storage.ts'
 import type { DownFrame } from '../../services/gateway/src/socket.ts'
 import type { SimulatedDevice } from './device.ts'
 import type { Database } from './postgres.ts'
+import { ackedOf } from './rows.ts'
 import { senderKey } from './tables.ts'
 
 export type Ledger = ReturnType<typeof createLedger>
@@ -25,13 +26,37 @@ export function createLedger({ devices, database, violation, databaseNowMs }: Le
   const beganAtMs = databaseNowMs()
   let restores = 0
 
+  /** Where each send was appended, by its name and the account. */
+  const places = new Map<string, { readonly epoch: string; readonly seq: number }[]>()
+  /** Entries that left above cursors: of which devices. */
+  const leftAbove = new Map<string, readonly string[]>()
+  let lastEpoch = ''
+
   const find = (key: string) => devices.find(({ name }) => name === key)
-  const has = (device: SimulatedDevice, message: string) => device.effects.includes(message)
 
   function settle(pair: string, as: string): void {
     const before = settled.get(`${restores} ${pair}`)
     if (before !== undefined) violation(`${pair} is ${as} and was ${before}`)
     settled.set(`${restores} ${pair}`, as)
+  }
+
+  function placed(pair: string, place: { epoch: string; seq: number }): void {
+    const known = places.get(pair)
+    if (known) known.push(place)
+    else places.set(pair, [place])
+  }
+
+  function left(epoch: string, { accountId, seq }: { accountId: string; seq: number }): void {
+    const row = database.tables().mailboxes.get(accountId)
+    const above = devices.filter(({ own }) => {
+      const acked = own.accountId === accountId && row ? ackedOf(row, own.deviceId) : null
+      return acked !== null && acked < seq
+    })
+    if (above.length === 0) return
+    leftAbove.set(
+      `${epoch} ${accountId} ${seq}`,
+      above.map(({ name }) => name),
+    )
   }
 
   function firstTick(device: SimulatedDevice, lastNo: number): void {
@@ -48,25 +73,31 @@ export function createLedger({ devices, database, violation, databaseNowMs }: Le
     const attempt = device.disk.read('attempt', key)
     if (!attempt) return
     const message = `${device.name} ${attempt.messageNo}`
-    const isHad = devices.some((each) => each.own.accountId === accountId && has(each, message))
+    const isHad = devices.some((each) => each.own.accountId === accountId && each.has(message))
     if (!isHad) violation(`second tick of ${message} and no device of ${accountId} has it`)
   }
 
   return {
-    restored: () => void (restores += 1),
+    restored() {
+      restores += 1
+      lastEpoch = ''
+    },
     restores: () => restores,
 
     accepted(sender: string, no: number, to: readonly DeviceAddress[]): void {
       listed.set(`${sender} ${no}`, to)
     },
 
-    committed(draft: Draft): void {
+    committed(epoch: string, draft: Draft): void {
+      lastEpoch = epoch
+      for (const row of draft.removed) left(epoch, row)
       for (const { name, recipientAccountId } of draft.ticks) {
         if (name) settle(`${addressKey(name.sender)} ${name.no} ${recipientAccountId}`, 'delivered')
       }
-      for (const { content, accountId, expiresAtMs } of draft.appended) {
+      for (const { content, accountId, seq, expiresAtMs } of draft.appended) {
         const { content: what } = content
         if (what?.$case === 'envelope') {
+          placed(`${addressKey(what.value.sender!)} ${what.value.no} ${accountId}`, { epoch, seq })
           const acceptedAtMs = (expiresAtMs ?? 0) - LIFETIME_MS
           const isDatabases = acceptedAtMs >= beganAtMs && acceptedAtMs <= databaseNowMs()
           if (!isDatabases) violation(`${what.value.no} was accepted by another clock`)
@@ -112,30 +143,57 @@ export function createLedger({ devices, database, violation, databaseNowMs }: Le
     const name = `${sender.name} ${message.no}`
     const { rejection, reach, storedAtMs } = message
     if (rejection) {
-      const isHad = devices.some((device) => has(device, name))
+      const isHad = devices.some((device) => device.has(name))
       if (isHad && !rejection.maybeStored) violation(`${name} is stored after Rejected`)
       return
     }
     if (storedAtMs === undefined) return violation(`${name} has no answer`)
     for (const [accountId, { at }] of Object.entries(reach)) {
-      const isHad = devices.some((each) => each.own.accountId === accountId && has(each, name))
+      const isHad = devices.some((each) => each.own.accountId === accountId && each.has(name))
       if (at === 'waiting') violation(`${name} misses the tick of ${accountId}`)
       if (at === 'delivered' && !isHad) violation(`${name} is ticked, and nobody has it`)
     }
-    const first = message.attempts[0] ?? message.no
-    for (const to of listed.get(`${sender.name} ${first}`) ?? []) {
-      const device = alive.find((each) => each.name === addressKey(to))
-      if (device && !isAccounted(device, name, message)) violation(`${device.name} lost ${name}`)
+    for (const device of alive) {
+      if (device.has(name)) continue
+      const meant = message.attempts.filter((no) => isFor(sender, no, device))
+      if (!meant.every((no) => isAccounted(device, sender, { message, no }))) {
+        violation(`${device.name} lost ${name}`)
+      }
     }
   }
 
-  function isAccounted(device: SimulatedDevice, name: string, { reach }: OutgoingMessage): boolean {
-    if (has(device, name) || device.failures.length > 0) return true
-    const at = reach[device.own.accountId]?.at
+  /** Whether an attempt was accepted for this device. */
+  function isFor(sender: SimulatedDevice, no: number, device: SimulatedDevice): boolean {
+    const { accountId, deviceId } = device.own
+    const { again } = sender.attempt(no) ?? {}
+    if (again && again.accountId !== '' && again.accountId !== accountId) return false
+    if (again && again.deviceIds.length > 0 && !again.deviceIds.includes(deviceId)) return false
+    const to = listed.get(`${sender.name} ${no}`) ?? []
+    return to.some((address) => addressKey(address) === device.name)
+  }
+
+  /** Why a device may be without what an attempt was to bring. */
+  function isAccounted(
+    device: SimulatedDevice,
+    sender: SimulatedDevice,
+    { message, no }: { message: OutgoingMessage; no: number },
+  ): boolean {
+    const { accountId } = device.own
+    const attempt = `${sender.name} ${no}`
+    // It could do nothing with it, and the sender knows that. (A resend is an attempt of its own.)
+    const hasFailed = device.failures.has(attempt)
+    if (hasFailed && message.resentTo.includes(device.name)) return true
+    const at = message.reach[accountId]?.at
     if (at === 'closed' || at === 'rejected') return true
-    const siblings = devices.filter(({ own }) => own.accountId === device.own.accountId)
-    const isOwn = at === undefined
-    return device.watch.hasGap() && (isOwn || siblings.some((sibling) => has(sibling, name)))
+    // It knows of a hole there, and another device of the account can fill it.
+    const isKnown = (places.get(`${attempt} ${accountId}`) ?? []).every(({ epoch, seq }) => {
+      if (epoch !== lastEpoch) return true
+      const above = leftAbove.get(`${epoch} ${accountId} ${seq}`) ?? []
+      return above.includes(device.name) && (hasFailed || device.watch.hasMissed(epoch, seq))
+    })
+    const name = `${sender.name} ${message.no}`
+    const siblings = devices.filter(({ own }) => own.accountId === accountId)
+    return isKnown && (at === undefined || siblings.some((sibling) => sibling.has(name)))
   }
 
   /** What was sent once comes in the order sent. */

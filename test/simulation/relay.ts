@@ -4,11 +4,12 @@
 import type { Bus, HandleMessage, Logger } from '@twotick/chassis'
 import { finishPending } from '@twotick/linking'
 import { type DeviceAddress, RefusalCode } from '@twotick/protocol'
-import type {
-  Append,
-  EnvelopeStoreClient,
-  MetadataValidationClient,
-  Pending,
+import {
+  type Append,
+  type EnvelopeStoreClient,
+  type MetadataValidationClient,
+  type Pending,
+  PendingKind,
 } from '@twotick/protocol/services'
 import { readMatters } from '../../services/delivery-fanout/src/matter.ts'
 import { route } from '../../services/delivery-fanout/src/route.ts'
@@ -63,6 +64,8 @@ export function createRelay(options: RelayOptions) {
   const sealer = createSealer()
   const subscribers = new Map<string, Set<HandleMessage>>()
   const directoryProcess: Process = { name: 'directory', isAlive: true }
+  /** Links that were begun, and the epoch then. */
+  const links: { readonly pending: Pending; readonly epoch: string }[] = []
   let started = 0
 
   /** Passes through delivery-fanout on its way. */
@@ -205,12 +208,21 @@ export function createRelay(options: RelayOptions) {
       await stores[0]!.store.expire({ epoch, ...EVERYTHING })
     },
 
+    /** The store's step of an earlier link arrives once more. */
+    repeatLink(choice: number): void {
+      const { pending, epoch } = links[choice % links.length] ?? {}
+      const at = stores[choice % REPLICAS]!
+      if (!pending || epoch === undefined) return
+      void at.store.addDevice(pending.device as DeviceAddress, epoch).catch(() => undefined)
+    },
+
     /** The steps of one link or unlink, as any gateway or expiry takes them. */
     async finish(pending: Pending): Promise<void> {
       const linker: Process = { name: `linker ${(started += 1)}`, isAlive: true }
       const clients = { store: storeFor(linker), directory: directoryFor(linker) }
       const { signal } = new AbortController()
       const epoch = await stores[0]!.store.epoch()
+      if (pending.kind === PendingKind.ADDING_DEVICE) links.push({ pending, epoch })
       const outcome = await finishPending(clients, pending, epoch, signal)
       if (outcome.at === 'refused' && outcome.refusal.code !== RefusalCode.EPOCH_CHANGED) {
         if (outcome.refusal.code !== RefusalCode.DEVICE_LIMIT) options.bug('link', outcome)

@@ -48,7 +48,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   const relay = createRelay({
     ...{ lanes, profile, database, directory },
     handed: ({ sender, no }, listed) => sender && ledger.accepted(addressKey(sender), no, listed),
-    committed: (_epoch, draft) => ledger.committed(draft),
+    committed: ledger.committed,
     bug: (what, error) =>
       violation(`bug: ${what}: ${error instanceof Error ? error.stack : JSON.stringify(error)}`),
   })
@@ -100,14 +100,20 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   }
 
   function unlink(which: number): void {
-    const device = alive()[which % Math.max(1, alive().length)]
-    if (!device || directory.active(device.own.accountId).length < 2) return
+    const device = devices[which % devices.length]
+    if (!device || !alive().includes(device) || directory.active(device.own.accountId).length < 2)
+      return
     const pending = directory.unlink(device.own)
     if (pending) void relay.finish(pending).catch(() => undefined)
   }
 
   const alive = () =>
     devices.filter(({ name, state }) => !unlisted.has(name) && state.stopped !== 'forked')
+
+  /** What was left half done, as expiry finishes it. */
+  function finishPending(): void {
+    for (const pending of directory.pending()) void relay.finish(pending).catch(() => undefined)
+  }
 
   async function flow(steps: number, choice: number): Promise<void> {
     const random = createRandom(choice)
@@ -124,12 +130,18 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
       device.send(device.own.accountId === one ? other : one, (sent += 1) % 256)
     }
     if (command === 'flow') await flow((n % 24) + 1, who)
+    if (command === 'arrive') await flow(STEPS_MAX, who)
+    if (command === 'stall') lanes.stall(n)
+    if (command === 'release') lanes.release()
+    if (command === 'leave') device.leave(cut)
+    if (command === 'come') await device.come()
     if (command === 'cut') device.cut(cut)
     if (command === 'dial') device.redial()
     if (command === 'crash') await device.crash(cut)
     if (command === 'fail') device.state.decodesToFail = 1
     if (command === 'refuse') directory.rules.refuse = 1
     if (command === 'link') link(who)
+    if (command === 'repeat-link') relay.repeatLink(n)
     if (command === 'unlink') unlink(who)
     if (command === 'lose') lanes.lose('bus', n)
     if (command === 'double') lanes.double('bus', n)
@@ -144,7 +156,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
       skewMs += LIFETIME_MS + 1
       void relay.sweep().catch(() => undefined)
     }
-    if (command === 'sweep') void relay.sweep().catch(() => undefined)
+    if (command === 'sweep') {
+      void relay.sweep().catch(() => undefined)
+      finishPending()
+    }
     if (command === 'copy') copies.push(database.copy())
     if (command === 'restore') restore(n)
     await lanes.rest()
@@ -183,7 +198,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
       cursorsOf(row).every((at) => at === null || at === row.head_seq)
     if (![...mailboxes.values()].every(isAtHead)) return false
     return alive().every(
-      (device) => device.isConnected() && device.messages().every(({ doneAtMs }) => doneAtMs),
+      (device) =>
+        device.isConnected() &&
+        !device.isBusy() &&
+        device.messages().every(({ doneAtMs }) => doneAtMs),
     )
   }
 
@@ -197,13 +215,15 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     for (let rings = 0; rings < RINGS_MAX; rings += 1) {
       for (let steps = 0; steps < STEPS_MAX && (await lanes.step(0)); steps += 1);
       if (isDone() || violations.length > 0) return
-      for (const pending of directory.pending()) void relay.finish(pending).catch(() => undefined)
+      finishPending()
       if (clock.nowMs() > untilMs) return
       await ring()
     }
   }
 
   async function calm(): Promise<void> {
+    lanes.release()
+    for (const device of devices) await device.come()
     directory.rules.refuse = 0
     for (const { state } of devices) state.decodesToFail = 0
     // A connection that died in its handshake may be given the later session: the live one is told
