@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { type Certificates, tlsOptions, type TlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
+import { openMeter } from './meter.ts'
 import { createOutflow } from './outflow.ts'
 
 const RECONNECT_MS = 250
@@ -87,6 +88,7 @@ export async function connectNats(
     void follow(live, log, { up, down })
   }
 
+  openMeter('nats').gauge('twotick.nats.connected', '1: the bus is there', () => (isUp ? 1 : 0))
   const first = await dial()
   if (first !== undefined) adopt(first)
   else void keepTrying(log, { dial, signal: closing.signal, adopt })

@@ -8,6 +8,7 @@ import pg from 'pg'
 import { backoffMs, Failure, postgresFailure } from './failure.ts'
 import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
+import { openMeter } from './meter.ts'
 
 export interface PostgresSettings {
   readonly url: string
@@ -56,6 +57,7 @@ export async function connectPostgres(
   // connections, each client of itself while it is lent. Who uses one is told by its query.
   pool.on('error', (error) => options.log?.warn({ error }, 'an idle connection to Postgres broke'))
   pool.on('connect', (client) => client.on('error', () => undefined))
+  measurePool(pool)
   try {
     await firstConnection(pool, settings.startTimeoutMs ?? 30_000, options)
   } catch (error) {
@@ -63,6 +65,17 @@ export async function connectPostgres(
     throw error
   }
   return pool
+}
+
+function measurePool(pool: pg.Pool): void {
+  const meter = openMeter('postgres')
+  const { options } = pool
+  meter.gaugeBy('twotick.postgres.connections', 'state', {
+    description: 'connections of the pool',
+    read: () => ({ busy: pool.totalCount - pool.idleCount, idle: pool.idleCount }),
+  })
+  meter.gauge('twotick.postgres.connections_max', 'connections it may have', () => options.max)
+  meter.gauge('twotick.postgres.waiting', 'who waits for a connection', () => pool.waitingCount)
 }
 
 const VERIFIED = /([?&])sslmode=verify-full(&|$)/

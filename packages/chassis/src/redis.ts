@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
+import { openMeter } from './meter.ts'
 
 const FIRST_CONNECTION_MS = 2_000
 
@@ -51,6 +52,7 @@ export async function connectRedis(
     isUp = true
     log.info('Redis is connected')
   })
+  openMeter('redis').gauge('twotick.redis.connected', '1: Redis is there', () => (isUp ? 1 : 0))
   const isReady = new Promise<void>((resolve) => redis.once('ready', resolve))
   await Promise.race([isReady, wait(FIRST_CONNECTION_MS, undefined, { ref: false })])
   return redis

@@ -1,8 +1,7 @@
 // What happens here that an operator wants to know: one function for each event, with its counter
 // and its log line. Nothing here names an account.
 
-import { metrics } from '@opentelemetry/api'
-import type { Logger } from '@twotick/chassis'
+import { BATCH_COUNTS, type Logger, openMeter } from '@twotick/chassis'
 
 export type Events = ReturnType<typeof createEvents>
 
@@ -10,33 +9,35 @@ export type Events = ReturnType<typeof createEvents>
 const LOG_EVERY_MS = 10_000
 
 export function createEvents(log: Logger) {
-  const meter = metrics.getMeter('delivery-fanout')
-  const matters = meter.createCounter('twotick.fanout.matters', {
-    description: 'mailboxes rung, ticks and signals',
-  })
-  const rings = meter.createCounter('twotick.fanout.rings', {
-    description: 'events published to gateways',
-  })
-  const dropped = meter.createCounter('twotick.fanout.dropped', {
-    description: 'messages dropped because more arrived than could be handled',
-  })
-  const malformed = meter.createCounter('twotick.fanout.malformed', {
-    description: 'messages that could not be decoded',
-  })
-  const failed = meter.createCounter('twotick.fanout.presence_failed', {
-    description: 'times that Redis did not say who is where, and every gateway was rung',
-  })
-  const unpublished = meter.createCounter('twotick.fanout.unpublished', {
-    description: 'events that the bus did not take',
-  })
-  const resyncs = meter.createCounter('twotick.fanout.resyncs', {
-    description: 'times that every device was told to ask for its second ticks',
-  })
+  const meter = openMeter('delivery-fanout')
+  const about = (what: string) => `twotick.fanout.${what}`
+  const matters = meter.counter(about('matters'), 'mailboxes rung, ticks and signals')
+  const batchMatters = meter.histogram(about('batch_matters'), 'handled together', BATCH_COUNTS)
+  const rings = meter.counter(about('rings'), 'events published to gateways')
+  const dropped = meter.counter(
+    about('dropped'),
+    'messages dropped because more arrived than could be handled',
+  )
+  const malformed = meter.counterBy(
+    about('malformed'),
+    'subject',
+    'messages that could not be decoded',
+  )
+  const failed = meter.counter(
+    about('presence_failed'),
+    'times that Redis did not say who is where, and every gateway was rung',
+  )
+  const unpublished = meter.counter(about('unpublished'), 'events that the bus did not take')
+  const resyncs = meter.counter(
+    about('resyncs'),
+    'times that every device was told to ask for its second ticks',
+  )
   const warn = atMostEvery(LOG_EVERY_MS, log)
 
   return {
     routed(counts: { matters: number; rings: number }) {
       matters.add(counts.matters)
+      batchMatters.record(counts.matters)
       rings.add(counts.rings)
     },
     dropped(count: number) {
@@ -44,19 +45,19 @@ export function createEvents(log: Logger) {
       warn('more arrived than could be handled', { dropped: count })
     },
     malformed(subject: string, error: unknown) {
-      malformed.add(1, { subject })
+      malformed.add(subject)
       warn('a message could not be decoded', { subject, error })
     },
     presenceFailed(error: unknown) {
-      failed.add(1)
+      failed.add()
       warn('presence is not to be had: every gateway is rung', { error })
     },
     publishFailed() {
-      unpublished.add(1)
+      unpublished.add()
       warn('the bus does not take what is published', {})
     },
     resync(reason: string) {
-      resyncs.add(1)
+      resyncs.add()
       log.info({ reason }, 'resync')
     },
   }

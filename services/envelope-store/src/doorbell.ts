@@ -10,7 +10,7 @@ import {
   TicksDelivered,
 } from '@twotick/protocol/services'
 import type { Draft, NewEntry, OwedTick } from './draft.ts'
-import { onCommitted } from './events.ts'
+import { onCommitted, onUnpublished } from './events.ts'
 import { toStoredEntry } from './stored-entry.ts'
 import { hopsOfAppended, hopsOfTicks } from './traces.ts'
 
@@ -29,15 +29,18 @@ export interface Publisher {
 export type Ring = (epoch: string, draft: Draft) => void
 
 export function createDoorbell(bus: Publisher): Ring {
+  function publish(subject: string, data: Uint8Array) {
+    if (!bus.publish(subject, data)) onUnpublished()
+  }
   return (epoch, draft) => {
     onCommitted(draft)
     for (const mailboxes of inMessages(appendedOf(draft.appended), (ring) => ring.bytes)) {
       const message = { epoch, mailboxes: mailboxes.map((ring) => ring.mailbox) }
-      bus.publish('mailbox.appended', Appended.encode(message).finish())
+      publish('mailbox.appended', Appended.encode(message).finish())
     }
     const bytesOfTick = (tick: Tick) => TICK_BYTES + tick.nos.length * RANGE_BYTES
     for (const ticks of inMessages(ticksOf(draft.ticks), bytesOfTick)) {
-      bus.publish('mailbox.delivered', TicksDelivered.encode({ epoch, ticks }).finish())
+      publish('mailbox.delivered', TicksDelivered.encode({ epoch, ticks }).finish())
     }
   }
 }

@@ -1,49 +1,67 @@
 // What happens in the store, as metrics: one function an event. The books over pairs of message and
 // recipient account: accepted = delivered + noticed + what waits.
 
-import { metrics } from '@opentelemetry/api'
+import { BATCH_COUNTS, LATENCY_SECONDS, openMeter } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
 import type { Draft } from './draft.ts'
 import type { Outcome } from './outcome.ts'
 
-const meter = metrics.getMeter('envelope-store')
-const accepted = meter.createCounter('twotick.store.accepted', {
-  description: 'pairs of message and recipient account with a first tick',
-})
-const delivered = meter.createCounter('twotick.store.delivered', {
-  description: 'pairs of message and recipient account with a second tick',
-})
-const noticed = meter.createCounter('twotick.store.noticed', {
-  description: 'pairs of message and recipient account that a closing notice ended',
-})
-const removed = meter.createCounter('twotick.store.removed', { description: 'entries removed' })
-const refused = meter.createCounter('twotick.store.refused', { description: 'writes, by code' })
-const unknown = meter.createCounter('twotick.store.unknown', {
-  description: 'writes with an unknown outcome',
-})
-const batchItems = meter.createHistogram('twotick.store.batch_items', {
-  description: 'appends and acks of one transaction',
-})
+const meter = openMeter('envelope-store')
+const accepted = meter.counter(
+  'twotick.store.accepted',
+  'pairs of message and recipient account with a first tick',
+)
+const delivered = meter.counter(
+  'twotick.store.delivered',
+  'pairs of message and recipient account with a second tick',
+)
+const noticed = meter.counter(
+  'twotick.store.noticed',
+  'pairs of message and recipient account that a closing notice ended',
+)
+const removed = meter.counter('twotick.store.removed', 'entries removed')
+const refused = meter.counterBy('twotick.store.refused', 'code', 'writes refused')
+const unknown = meter.counter('twotick.store.unknown', 'writes with an unknown outcome')
+const unpublished = meter.counter(
+  'twotick.store.doorbells_unpublished',
+  'doorbells and second ticks that the bus did not take',
+)
+const batchItems = meter.histogram(
+  'twotick.store.batch_items',
+  'appends and acks of one transaction',
+  BATCH_COUNTS,
+)
+const transaction = meter.histogram(
+  'twotick.store.transaction_seconds',
+  'one transaction of appends and acks, from its beginning to its commit',
+  LATENCY_SECONDS,
+)
+
+const CODE_NAMES = new Map(Object.entries(RefusalCode).map(([name, code]) => [code, name]))
 
 /** A transaction has committed. */
 export function onCommitted({ tally, ticks, removed: rows }: Draft): void {
-  if (tally.accepted > 0) accepted.add(tally.accepted)
-  if (ticks.length > 0) delivered.add(ticks.length)
-  if (tally.noticed > 0) noticed.add(tally.noticed)
-  if (rows.length > 0) removed.add(rows.length)
+  accepted.add(tally.accepted)
+  delivered.add(ticks.length)
+  noticed.add(tally.noticed)
+  removed.add(rows.length)
 }
 
-/** A batch of writes has committed. */
-export function onBatch(items: number, outcomes: Iterable<Outcome>): void {
+/** A batch of writes has committed. `since` is when it began (performance.now()). */
+export function onBatch(since: number, items: number, outcomes: Iterable<Outcome>): void {
   batchItems.record(items)
+  transaction.record((performance.now() - since) / 1_000)
   for (const outcome of outcomes) {
-    if (outcome.$case !== 'refusal') continue
-    const [code] = Object.entries(RefusalCode).find(([, n]) => n === outcome.value.code) ?? ['']
-    refused.add(1, { code })
+    if (outcome.$case === 'refusal') refused.add(CODE_NAMES.get(outcome.value.code) ?? 'unknown')
   }
 }
 
 /** Nobody knows what became of a write. */
 export function onUnknown(): void {
-  unknown.add(1)
+  unknown.add()
+}
+
+/** Reconciliation, or the sender's question, makes up for it. */
+export function onUnpublished(): void {
+  unpublished.add()
 }

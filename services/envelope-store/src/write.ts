@@ -34,6 +34,7 @@ export async function writeBatch(
   resources: WriteResources,
   batch: readonly Write[],
 ): Promise<(Written | undefined)[]> {
+  const since = performance.now()
   const span = beginTransaction(batch)
   const { epoch, draft, outcomes } = await transact(resources.db, async (tx) => {
     const outcomes = new Map<Write, Outcome>()
@@ -62,7 +63,7 @@ export async function writeBatch(
   }).finally(() => span?.end())
   if (span !== undefined) traceRemoved(batch, draft)
   resources.ring(epoch, draft)
-  onBatch(batch.length, outcomes.values())
+  onBatch(since, batch.length, outcomes.values())
   return batch.map((write) => {
     const outcome = outcomes.get(write)
     return outcome && { epoch, outcome }

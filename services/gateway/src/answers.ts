@@ -50,8 +50,8 @@ export function openIntake(
           writes.append(epoch, { ...append, trace }),
         )
       },
-      stored(no, acceptedAtMs) {
-        events.stored()
+      stored(no, acceptedAtMs, since) {
+        events.stored(since)
         traces.stored(no)
         gather.stored(no, acceptedAtMs)
       },

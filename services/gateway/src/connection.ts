@@ -21,7 +21,8 @@ export interface LiveSession {
   readonly device: DeviceAddress
   readonly number: number
   readonly epoch: string
-  rung(headSeq: number, entries: readonly StoredEntry[], traces?: TraceHops): void
+  /** True: that there is so much was not known here. */
+  rung(headSeq: number, entries: readonly StoredEntry[], traces?: TraceHops): boolean
   ticked(tick: Tick): void
   signalled(signal: SignalSent): void
   resync(): void

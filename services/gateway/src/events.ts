@@ -1,9 +1,9 @@
 // What happens here that an operator wants to know: one function for each event, with its counter
 // and its log line. Nothing here names an account, nor carries a ciphertext.
 
-import { metrics } from '@opentelemetry/api'
-import type { Logger } from '@twotick/chassis'
+import { LATENCY_SECONDS, type Logger, openMeter } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
+import { createPushes } from './pushes.ts'
 
 export type GatewayEvents = ReturnType<typeof createEvents>
 
@@ -13,51 +13,58 @@ const LOG_EVERY_MS = 10_000
 const CODE_NAMES = new Map(Object.entries(RefusalCode).map(([name, code]) => [code, name]))
 
 export function createEvents(log: Logger) {
-  const meter = metrics.getMeter('gateway')
-  const connections = meter.createGauge('twotick.gateway.connections')
-  const opened = meter.createCounter('twotick.gateway.sessions_opened')
-  const ended = meter.createCounter('twotick.gateway.sessions_ended', {
-    description: 'by the code of the goodbye; none: the device left',
-  })
-  const refused = meter.createCounter('twotick.gateway.handshakes_refused')
-  const stored = meter.createCounter('twotick.gateway.stored', { description: 'first ticks' })
-  const rejected = meter.createCounter('twotick.gateway.rejected')
-  const pushed = meter.createCounter('twotick.gateway.pushed', { description: 'entries pushed' })
-  const delivered = meter.createCounter('twotick.gateway.delivered', {
-    description: 'ranges of second ticks pushed',
-  })
-  const shed = meter.createCounter('twotick.gateway.shed', {
-    description: 'signals and ticks left out under load',
-  })
+  const meter = openMeter('gateway')
+  const about = (what: string) => `twotick.gateway.${what}`
+  const opened = meter.counter(about('sessions_opened'), 'sessions opened')
+  const ended = meter.counterBy(
+    about('sessions_ended'),
+    'code',
+    'sessions ended, by the code of the goodbye; none: the device left',
+  )
+  const refused = meter.counterBy(about('handshakes_refused'), 'code', 'handshakes refused')
+  const stored = meter.counter(about('stored'), 'sends answered with the first tick')
+  const rejected = meter.counterBy(about('rejected'), 'code', 'sends refused')
+  const firstTick = meter.histogram(
+    about('first_tick_latency_seconds'),
+    'from a send to its first tick',
+    LATENCY_SECONDS,
+  )
+  const delivered = meter.counter(about('delivered'), 'ranges of second ticks pushed')
+  const lost = meter.counter(
+    about('doorbells_lost'),
+    'sessions that reconciliation found behind: a doorbell was lost, or slower than that',
+  )
+  const shed = meter.counterBy(about('shed'), 'what', 'signals and ticks left out under load')
   const warn = atMostEvery(LOG_EVERY_MS, log)
 
   return {
-    connected(count: number) {
-      connections.record(count)
-    },
+    /** Of each session, for what it pushes. */
+    openPushes: createPushes(meter),
     opened() {
-      opened.add(1)
+      opened.add()
     },
     ended(code: RefusalCode | undefined) {
-      ended.add(1, { code: nameOf(code) })
+      ended.add(nameOf(code))
     },
     refused(code: RefusalCode) {
-      refused.add(1, { code: nameOf(code) })
+      refused.add(nameOf(code))
     },
-    stored() {
-      stored.add(1)
+    /** `since` is when the send came (performance.now()). */
+    stored(since: number) {
+      stored.add()
+      firstTick.record((performance.now() - since) / 1_000)
     },
     rejected(code: RefusalCode) {
-      rejected.add(1, { code: nameOf(code) })
+      rejected.add(nameOf(code))
     },
-    pushed(count: number) {
-      pushed.add(count)
+    doorbellLost() {
+      lost.add()
     },
     delivered(count: number) {
       delivered.add(count)
     },
     shed(what: 'signal' | 'tick') {
-      shed.add(1, { what })
+      shed.add(what)
     },
     failed(what: string, error: unknown) {
       warn(what, { error })

@@ -34,7 +34,8 @@ export interface IntakeParts {
   /** Undefined: there was no verdict in time. */
   validate(send: Send): Promise<SendVerdict | undefined>
   append(send: Send, accepted: SendAccepted): Promise<Outcome>
-  stored(no: number, acceptedAtMs: number): void
+  /** `since` is when it came (performance.now()). */
+  stored(no: number, acceptedAtMs: number, since: number): void
   rejected(rejected: Rejected): void
   /** Ends the session. */
   end(refusal: Refusal): void
@@ -91,19 +92,19 @@ export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake
 
   function advance() {
     for (const one of appendable(lane)) void append(one)
-    for (;;) {
-      const answer = lane[0] && answerOf(lane[0], sentNo)
+    for (let [oldest] = lane; oldest !== undefined; [oldest] = lane) {
+      const answer = answerOf(oldest, sentNo)
       if (answer === undefined) break
-      say(answer)
+      say(answer, oldest.since)
       queue.leave()
     }
   }
 
-  function say(answer: Answer) {
+  function say(answer: Answer, since: number) {
     if (answer.is === 'end') return parts.end(answer.refusal)
     if (answer.is === 'rejected') return parts.rejected(answer.rejected)
     sentNo = Math.max(sentNo, answer.no)
-    parts.stored(answer.no, answer.acceptedAtMs)
+    parts.stored(answer.no, answer.acceptedAtMs, since)
   }
 
   return {

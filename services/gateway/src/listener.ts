@@ -9,7 +9,6 @@ import { parseListen } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { clientAddress } from './client-address.ts'
-import type { GatewayEvents } from './events.ts'
 import {
   createTurn,
   type DeviceSocket,
@@ -48,7 +47,6 @@ export interface Listener {
 
 export async function openListener(
   options: ListenerOptions,
-  events: GatewayEvents,
   accept: (socket: DeviceSocket) => void,
 ): Promise<Listener> {
   const sockets = new Set<DeviceSocket>()
@@ -67,12 +65,10 @@ export async function openListener(
     const socket = deviceSocket(ws, raw, { address, atTurnEnd })
     const count = perAddress.add(address)
     sockets.add(socket)
-    events.connected(sockets.size)
     // The session has a handler of its own for the end; this one is the listener's.
     ws.on('close', () => {
       sockets.delete(socket)
       perAddress.take(address)
-      events.connected(sockets.size)
     })
     if (count <= options.connectionsPerAddressMax) accept(socket)
     else socket.close(goodbye(RefusalCode.TOO_MANY_CONNECTIONS, 60_000))

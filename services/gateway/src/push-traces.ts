@@ -11,9 +11,9 @@ import {
 } from '@twotick/chassis'
 import type { Entry } from '@twotick/protocol'
 import type { EntryName, TraceHops } from '@twotick/protocol/services'
-import type { GatewayEvents } from './events.ts'
 import type { Answered } from './mailbox-calls.ts'
 import type { SeenEntry } from './page.ts'
+import type { SessionPushes } from './pushes.ts'
 import { GATEWAY } from './send-traces.ts'
 import type { Action } from './session.ts'
 
@@ -37,7 +37,7 @@ interface Traced {
   push: Uint8Array | undefined
 }
 
-export function createPushTraces(events: Pick<GatewayEvents, 'pushed'>): PushTraces {
+export function createPushTraces(pushes: Pick<SessionPushes, 'pushed'>): PushTraces {
   const traced = new Map<number, Traced>()
   return {
     met(entries, hops) {
@@ -48,7 +48,7 @@ export function createPushTraces(events: Pick<GatewayEvents, 'pushed'>): PushTra
       }
     },
     pushed(entries, isLive) {
-      events.pushed(entries.length)
+      pushes.pushed(entries, isLive)
       if (traced.size === 0) return
       const found = entries.flatMap(({ seq }) => traced.get(seq) ?? [])
       const isAlone = isLive && entries.length === 1

@@ -6,7 +6,12 @@ import type { Ack, Entry, Refusal, Status, StatusQuery } from '@twotick/protocol
 import type { StoredEntry, TraceHops } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
 import type { Opened } from './handshake.ts'
-import { type Answered, createMailboxCalls, type MailboxParts } from './mailbox-calls.ts'
+import {
+  type Answered,
+  createMailboxCalls,
+  type MailboxCalls,
+  type MailboxParts,
+} from './mailbox-calls.ts'
 import { createPushTraces } from './push-traces.ts'
 import { seenBy } from './seen.ts'
 import { type Action, next, openSession } from './session.ts'
@@ -33,7 +38,8 @@ export interface PusherOptions {
 export interface Pusher {
   /** Begins to catch up. What is rung before is remembered. */
   start(): void
-  rung(headSeq: number, entries: readonly StoredEntry[], traces?: TraceHops): void
+  /** True: that there is so much was not known here. */
+  rung(headSeq: number, entries: readonly StoredEntry[], traces?: TraceHops): boolean
   ack(ack: Ack): void
   /**
    * Resolves once it is answered, which is when all that the answer relies on was pushed, or the
@@ -53,9 +59,11 @@ export function createPusher(
   const closing = new AbortController()
   const { signal } = closing
   const calls = createMailboxCalls(parts, { device, epoch, answerMs, signal })
+  const fetch = fetching(calls, events, signal)
   const retries = createRetries()
   const said = createSaid()
-  const traces = createPushTraces(events)
+  const pushes = events.openPushes()
+  const traces = createPushTraces(pushes)
   let [session, firstActions] = openSession(opened, limits)
 
   function feed(event: Answered) {
@@ -63,13 +71,14 @@ export function createPusher(
     if (event.on === 'refused') return end(event.refusal)
     if (event.on === 'fetched') traces.met(event.entries)
     const [after, actions] = next(session, event)
+    pushes.moved(session, after)
     session = after
     for (const action of actions) perform(action, event.on === 'rung')
   }
 
   function perform(action: Action, isLive = false) {
     if (action.do === 'end') return end({ code: action.code, detail: '', retryAfterMs: 0 })
-    if (action.do === 'fetch') return void fetch(action)
+    if (action.do === 'fetch') return void fetch(action).then(feed)
     if (action.do === 'fetch-later') return retries.later('fetch', () => feed({ on: 'fetch-due' }))
     if (action.do === 'ack') return void traces.ack(action, calls.ack).then(feed)
     if (action.do === 'ack-later') return retries.later('ack', () => feed({ on: 'ack-due' }))
@@ -85,13 +94,6 @@ export function createPusher(
     if (!signal.aborted) await isSaid
   }
 
-  async function fetch(action: Action & { do: 'fetch' }) {
-    const failed = (error: unknown) => {
-      if (!signal.aborted) events.failed('a mailbox could not be fetched', error)
-    }
-    feed((await calls.fetch(action).catch(failed)) ?? { on: 'fetch-failed' })
-  }
-
   return {
     start() {
       const actions = firstActions
@@ -99,17 +101,32 @@ export function createPusher(
       for (const action of actions) perform(action)
     },
     rung(headSeq, entries, hops) {
+      const isNews = headSeq > session.rungSeq
       const seen = session.at === 'live' ? entries.map((entry) => seenBy(device, entry)) : []
       traces.met(seen, hops)
       feed({ on: 'rung', headSeq, entries: seen })
+      return isNews
     },
     ack: ({ seq, failed }) => feed({ on: 'ack', seq, failed }),
     query,
     close() {
       closing.abort()
+      pushes.close()
       retries.close()
       said.close()
     },
+  }
+}
+
+/** A fetch that always has an answer. */
+function fetching(calls: MailboxCalls, events: GatewayEvents, signal: AbortSignal) {
+  return async (action: Action & { do: 'fetch' }): Promise<Answered> => {
+    try {
+      return await calls.fetch(action)
+    } catch (error) {
+      if (!signal.aborted) events.failed('a mailbox could not be fetched', error)
+      return { on: 'fetch-failed' }
+    }
   }
 }
 

@@ -72,7 +72,7 @@ export function reconcile(
     const end = (code: RefusalCode) => session.end({ code, detail: '', retryAfterMs: 0 })
     if (!head.hasCursor) end(RefusalCode.UNLINKED)
     else if (head.session > session.number) end(RefusalCode.REPLACED)
-    else session.rung(head.headSeq, [])
+    else if (session.rung(head.headSeq, [])) events.doorbellLost()
   }
 
   async function keep(): Promise<void> {

@@ -7,6 +7,7 @@ import type { Config } from './config.ts'
 import { createEpochs } from './epoch.ts'
 import { createEvents } from './events.ts'
 import { createGateway } from './gateway.ts'
+import { measureGateway } from './gauges.ts'
 import { drain } from './goodbye.ts'
 import { openListener } from './listener.ts'
 import { createRegistry } from './registry.ts'
@@ -24,8 +25,9 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const parts = { ...backends, gatewayId, lease, epochs, registry, events }
   const receive = createGateway(parts, config, scope)
 
-  const listener = await openListener(config, events, (socket) => void receive(socket))
+  const listener = await openListener(config, (socket) => void receive(socket))
   defer('listener', () => listener.close())
+  measureGateway(listener, registry, config)
   watchSilence(listener.sockets, { silenceMs: config.silenceMs, signal: stopping })
   defer('sessions', () => drain(listener, registry, { overMs: config.goodbyeMs, events }))
   scope.ready()
