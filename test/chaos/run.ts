@@ -51,6 +51,8 @@ const EACH_GAP_MS = 12_000
 /** After the last fault: 60 s for every second tick, and something to be late by. */
 const DRAIN_MS_MAX = 75_000
 const ROWS_MS_MAX = 5_000
+/** Of what devices are asked to do and cannot do for ever: an error of the run, and no verdict. */
+const OBEDIENCE_MS_MAX = 120_000
 const POLL_MS = 250
 
 export function makeRunFolder(): RunFolder {
@@ -105,7 +107,7 @@ export async function runChaos(options: RunOptions, parts: RunParts): Promise<vo
   enter('drain')
   await drain(fleet, signal)
   history.record({ at: 'rows', left: await rowsLeft(stack, signal) })
-  await fleet.finish()
+  await within(fleet.finish(), 'the devices did not end')
   enter('end')
   history.close()
 }
@@ -164,13 +166,20 @@ async function inject(planned: Planned, number: number, injecting: Injecting): P
 
 /** Until every send has both ticks and every device is connected; or the time is up. */
 async function drain(fleet: OpenFleet, signal: AbortSignal): Promise<void> {
+  await within(fleet.quieten(), 'the devices did not stop sending')
   const deadline = performance.now() + DRAIN_MS_MAX
-  await fleet.quieten()
   while (performance.now() < deadline) {
     const { unfinished, connected, devices } = fleet.figures()
     if (unfinished === 0 && connected === devices) return
     await sleep(POLL_MS, undefined, { signal })
   }
+}
+
+async function within(work: Promise<void>, otherwise: string): Promise<void> {
+  const late = sleep(OBEDIENCE_MS_MAX, undefined, { ref: false }).then(() => {
+    throw new Error(`${otherwise} within ${OBEDIENCE_MS_MAX / 1_000} s`)
+  })
+  await Promise.race([work, late])
 }
 
 /** What lies in Postgres once everything has come to rest: nothing, within 5 s. */

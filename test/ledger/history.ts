@@ -67,6 +67,8 @@ export type DeviceEvent = { readonly t: number } & (
   | { readonly at: 'pushed'; readonly firstSeq: number; readonly of: readonly MessageName[] }
   | { readonly at: 'missed'; readonly firstSeq: number; readonly lastSeq: number }
   | { readonly at: 'ack'; readonly seq: number }
+  /** A connection is gone, by the code of the relay's last word, `no word`, or `the device`. */
+  | { readonly at: 'ended'; readonly by: string }
   /** How long the device had to wait for an answer to a send, or for a Welcome; only long waits. */
   | { readonly at: 'waited'; readonly ms: number; readonly what: 'send' | 'welcome' }
   // --- what was done to the device, and how it ended

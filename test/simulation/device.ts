@@ -100,9 +100,10 @@ export function createDevice(options: DeviceOptions) {
     function stop(reason: StopReason): void {
       state.stopped ??= reason
       at.connection?.stop()
-      parts.turns.stop(new StoppedError(reason))
-      parts.session.stop()
-      parts.outbox.stop(new StoppedError(reason))
+      const error = new StoppedError(reason)
+      parts.turns.stop(error)
+      parts.session.stop(error)
+      parts.outbox.stop(error)
       parts.inbox.stop().catch(() => undefined)
     }
 

@@ -1,5 +1,5 @@
 // What a device asks of the directory, as plain calls. Each throws RefusedError with the relay's
-// code, or OfflineError when no answer came in time.
+// code, OfflineError when no answer came in time, or StoppedError once the device has stopped.
 
 import { isAccountId, signedLink, type Address, type Contact } from '@twotick/protocol'
 import type { Conversation, Device as DeviceEntry, KeyPackage } from '@twotick/protocol'

@@ -93,7 +93,7 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
     stopSweeping()
     connection.stop()
     turns.stop(error)
-    session.stop()
+    session.stop(error)
     parts.outbox.stop(error)
     inbox.stop().catch(() => undefined)
     if (reason !== 'closed' && reason !== 'storage-failed') events.emit(reason, error)

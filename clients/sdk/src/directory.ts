@@ -3,7 +3,7 @@
 // be repeated: a repeated TakeKeyPackages costs a key package, no more.)
 
 import type { Request, Response } from '@twotick/protocol'
-import { OfflineError, RefusedError } from './errors.ts'
+import { OfflineError, RefusedError, type StoppedError } from './errors.ts'
 import type { Link } from './link.ts'
 
 const UNANSWERED_MAX = 16
@@ -18,6 +18,7 @@ interface Waiting {
   readonly requestId: number
   readonly body: Question
   readonly settle: (body: Response['body']) => void
+  readonly fail: (error: Error) => void
   isSent: boolean
 }
 
@@ -27,6 +28,7 @@ export function createDirectory() {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let link: Link | undefined
+  let stopped: StoppedError | undefined
 
   function flush(): void {
     if (!link) return
@@ -40,27 +42,33 @@ export function createDirectory() {
   }
 
   return {
-    /** Asks, and resolves with the answer's value. Throws RefusedError, or OfflineError in time. */
+    /**
+     * Asks, and resolves with the answer's value. Throws RefusedError, OfflineError in time, or
+     * StoppedError, after which asking again is of no use.
+     */
     ask<C extends Case>(body: Question, expected: C): Promise<ValueOf<C>> {
+      if (stopped) return Promise.reject(stopped)
       const requestId = (lastId += 1)
       return new Promise<ValueOf<C>>((resolve: (value: never) => void, reject) => {
-        const timer = setTimeout(() => {
-          waiting.delete(requestId)
-          reject(new OfflineError(body.$case))
-        }, DEADLINE_MS)
-        const settle = (answer: Response['body']) => {
+        const fail = (error: Error) => {
           clearTimeout(timer)
-          if (answer?.$case === 'refusal') reject(new RefusedError(answer.value))
-          else if (answer?.$case === expected) resolve(answer.value as never)
-          else reject(new OfflineError(body.$case))
+          waiting.delete(requestId)
+          reject(error)
         }
-        waiting.set(requestId, { requestId, body, settle, isSent: false })
+        const timer = setTimeout(() => fail(new OfflineError(body.$case)), DEADLINE_MS)
+        const settle = (answer: Response['body']) => {
+          if (answer?.$case === 'refusal') return fail(new RefusedError(answer.value))
+          if (answer?.$case !== expected) return fail(new OfflineError(body.$case))
+          clearTimeout(timer)
+          waiting.delete(requestId)
+          resolve(answer.value as never)
+        }
+        waiting.set(requestId, { requestId, body, settle, fail, isSent: false })
         flush()
       })
     },
     answered({ requestId, body }: Response): void {
       waiting.get(requestId)?.settle(body)
-      waiting.delete(requestId)
       flush()
     },
     connected(to: Link): void {
@@ -71,10 +79,10 @@ export function createDirectory() {
       link = undefined
       for (const request of waiting.values()) request.isSent = false
     },
-    stop(): void {
+    stop(error: StoppedError): void {
       link = undefined
-      for (const { settle } of waiting.values()) settle(undefined)
-      waiting.clear()
+      stopped ??= error
+      for (const { fail } of [...waiting.values()]) fail(stopped)
     },
   }
 }

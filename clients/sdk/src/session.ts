@@ -6,7 +6,7 @@ import type { Asker } from './asker.ts'
 import type { LinkEnd } from './connection.ts'
 import type { Directory } from './directory.ts'
 import type { Emitter } from './emitter.ts'
-import { ProtocolError } from './errors.ts'
+import { ProtocolError, type StoppedError } from './errors.ts'
 import type { DeviceEvents } from './events.ts'
 import type { Granting } from './granting.ts'
 import type { Inbox } from './inbox.ts'
@@ -104,11 +104,11 @@ export function createSession(parts: SessionParts) {
     })
   }
 
-  function stop(): void {
+  function stop(error: StoppedError): void {
     open = undefined
     clearTimeout(timer)
     asker.disconnected()
-    directory.stop()
+    directory.stop(error)
     granting.stop()
   }
 

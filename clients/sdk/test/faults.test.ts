@@ -168,8 +168,12 @@ describe('a device and a relay that misbehaves', () => {
     const stopped = new Promise((resolve) => bob.on('stopped', resolve))
     const goodbye = { code, detail: '', retryAfterMs: 0 }
     relay.model.device(bob.address)?.say?.({ $case: 'goodbye', value: goodbye })
+    const asked = bob.lookUp({ handle: 'alice' })
     expect(await stopped).toMatchObject({ reason })
     expect(bob.isConnected()).toBe(false)
+    // Neither what waited for an answer nor what is asked from now on looks like an outage.
+    await expect(asked).rejects.toMatchObject({ name: 'StoppedError', reason })
+    await expect(bob.listDevices()).rejects.toMatchObject({ name: 'StoppedError', reason })
   })
 
   test('replaced by its own opening that came late, it is back once', async () => {

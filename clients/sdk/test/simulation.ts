@@ -108,8 +108,9 @@ function createSimulated(relay: Relay, own: Address) {
     /** The process is gone between two commits. */
     async crash(): Promise<void> {
       cut()
-      parts?.turns.stop(new StoppedError('closed'))
-      parts?.session.stop()
+      const error = new StoppedError('closed')
+      parts?.turns.stop(error)
+      parts?.session.stop(error)
       await parts?.inbox.stop()
       await start()
     },

@@ -5,6 +5,7 @@
 // by the query of the URL that it dials.
 
 import { addressKey, Down, type Entry, Up } from '@twotick/protocol'
+import { refusalName } from '@twotick/sdk'
 import type { DeviceHistory } from './history-file.ts'
 
 const LONG_WAIT_MS = 500
@@ -38,8 +39,7 @@ class TappedWebSocket extends WebSocket {
     this.addEventListener('message', ({ data }) => {
       if (data instanceof ArrayBuffer) tap.down(Down.decode(new Uint8Array(data)).frame)
     })
-    this.addEventListener('close', tap.closed)
-    this.addEventListener('error', tap.closed)
+    for (const end of ['close', 'error']) this.addEventListener(end, () => tap.ended('no word'))
   }
 
   override send(data: Parameters<WebSocket['send']>[0]): void {
@@ -48,7 +48,7 @@ class TappedWebSocket extends WebSocket {
   }
 
   override close(code?: number, reason?: string): void {
-    this.#tap?.closed()
+    this.#tap?.ended('the device')
     super.close(code, reason)
   }
 }
@@ -67,6 +67,15 @@ type Tap = ReturnType<typeof createTap>
 
 function createTap(history: DeviceHistory) {
   const waits = createWaits(history)
+  let isEnded = false
+
+  function ended(by: string): void {
+    if (isEnded) return
+    isEnded = true
+    waits.ended()
+    history.record({ at: 'ended', by })
+  }
+
   return {
     up(frame: Up['frame']): void {
       if (frame?.$case === 'ack') history.record({ at: 'ack', seq: frame.value.seq })
@@ -80,7 +89,8 @@ function createTap(history: DeviceHistory) {
           return waits.answered('welcome')
         }
         case 'refused':
-          return waits.answered('welcome')
+        case 'goodbye':
+          return ended(refusalName(frame.value.code))
         case 'deliver':
           return recordPushed(history, frame.value.entries)
         case 'missed':
@@ -89,11 +99,9 @@ function createTap(history: DeviceHistory) {
           return waits.answered('send', frame.value.lastNo)
         case 'rejected':
           return waits.answered('send', frame.value.no)
-        case 'goodbye':
-          return waits.ended()
       }
     },
-    closed: waits.ended,
+    ended,
   }
 }
 
