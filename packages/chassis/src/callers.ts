@@ -37,6 +37,7 @@ export const CALLERS: Readonly<Record<string, readonly ServiceName[]>> = {
   [`${STORE}/RemoveDevice`]: ['gateway', 'expiry'],
   [`${STORE}/DeleteMailbox`]: ['gateway', 'expiry'],
   [`${STORE}/Expire`]: ['expiry'],
+  [`${STORE}/CountWaiting`]: ['expiry'],
 
   [`${VALIDATION}/Validate`]: ['gateway'],
   [`${VALIDATION}/Authenticate`]: ['gateway'],

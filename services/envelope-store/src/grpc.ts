@@ -48,6 +48,7 @@ export function answerGrpc(store: Store): Implementation<EnvelopeStoreService> {
     removeDevice: ({ device, epoch }) => store.removeDevice(required(device), epoch),
     deleteMailbox: ({ accountId, epoch }) => store.deleteMailbox(requiredAccount(accountId), epoch),
     expire: (request) => store.expire(request),
+    countWaiting: (request) => store.countWaiting(request),
   }
 }
 

@@ -2,7 +2,13 @@
 
 import { type Logger, postgresFailure } from '@twotick/chassis'
 import { type AccountId, type DeviceAddress, RefusalCode } from '@twotick/protocol'
-import type { AckWrite, Append, ExpireRequest, FetchRequest } from '@twotick/protocol/services'
+import type {
+  AckWrite,
+  Append,
+  CountWaitingRequest,
+  ExpireRequest,
+  FetchRequest,
+} from '@twotick/protocol/services'
 import type { Sending } from './append.ts'
 import { createBatches } from './batch.ts'
 import type { Config } from './config.ts'
@@ -21,6 +27,7 @@ import { openSession, type Opening } from './session.ts'
 import { getStatus, type StatusQuestion } from './status.ts'
 import { traceAck, traceAppend } from './traces.ts'
 import { withQueries } from './transaction.ts'
+import { countWaiting } from './waiting.ts'
 import { type AckItem, type Write, writeBatch } from './write.ts'
 
 const UNKNOWN_RETRY_MS = 200
@@ -94,6 +101,7 @@ export function createStore(resources: StoreResources, config: Config) {
     deleteMailbox: (accountId: AccountId, epoch: string) =>
       deleteMailbox(resources, accountId, epoch),
     expire: (request: ExpireRequest) => expire(resources, request),
+    countWaiting: (request: CountWaitingRequest) => countWaiting(resources, request),
     async idle() {
       await batches.idle()
       await failedAcks.idle()

@@ -1,31 +1,54 @@
 // What happens here that an operator wants to know: one function for each event, with its counter
 // and its log line. Nothing here names an account.
 
-import { metrics } from '@opentelemetry/api'
-import type { Logger } from '@twotick/chassis'
+import { type Logger, openMeter } from '@twotick/chassis'
 import type { FinishOutcome } from '@twotick/linking'
 import { RefusalCode } from '@twotick/protocol'
 import { PendingKind } from '@twotick/protocol/services'
 
 export type Events = ReturnType<typeof createEvents>
 
+interface Counted {
+  readonly entries: number
+  readonly oldestAgeMs: number
+}
+
 export function createEvents(log: Logger) {
-  const meter = metrics.getMeter('expiry')
-  const expired = meter.createCounter('twotick.expiry.expired', {
-    description: 'entries removed because their time was over',
-  })
-  const noticed = meter.createCounter('twotick.expiry.noticed', {
-    description: 'notices written to the senders of such entries',
-  })
-  const finished = meter.createCounter('twotick.expiry.finished', {
-    description: 'half-done links, unlinks, registrations and deletions taken up, by outcome',
-  })
-  const unseen = meter.createCounter('twotick.expiry.unseen', {
-    description: 'companions unlinked because they were not seen for long',
-  })
-  const failures = meter.createCounter('twotick.expiry.failures', {
-    description: 'rounds that failed and are tried again after a pause',
-  })
+  const meter = openMeter('expiry')
+  const about = (what: string) => `twotick.expiry.${what}`
+  const expired = meter.counter(about('expired'), 'entries removed because their time was over')
+  const noticed = meter.counter(about('noticed'), 'notices written to the senders of such entries')
+  const finished = meter.counterBy(
+    about('finished'),
+    'outcome',
+    'half-done links, unlinks, registrations and deletions taken up',
+  )
+  const unseen = meter.counter(
+    about('unseen'),
+    'companions unlinked because they were not seen for long',
+  )
+  const failures = meter.counterBy(
+    about('failures'),
+    'round',
+    'rounds that failed and are tried again after a pause',
+  )
+  let counted: Counted | undefined
+  let sweptAtS: number | undefined
+  meter.gauge(
+    'twotick.mailboxes.waiting_entries',
+    'entries that no device has which they are for, on the whole relay, as last counted',
+    () => counted?.entries,
+  )
+  meter.gauge(
+    'twotick.mailboxes.oldest_waiting_age_seconds',
+    'how long the one of them waits that expires next',
+    () => counted && counted.oldestAgeMs / 1_000,
+  )
+  meter.gauge(
+    about('last_sweep_timestamp_seconds'),
+    'when a round through all mailboxes was last done, Unix time',
+    () => sweptAtS,
+  )
 
   return {
     swept(counts: { expired: number; noticed: number }) {
@@ -33,9 +56,15 @@ export function createEvents(log: Logger) {
       noticed.add(counts.noticed)
       if (counts.expired > 0) log.info(counts, 'expired')
     },
+    sweptAll() {
+      sweptAtS = Date.now() / 1_000
+    },
+    counted(total: Counted) {
+      counted = total
+    },
     finished(kind: PendingKind, outcome: FinishOutcome) {
       const labels = { kind: nameOf(PendingKind, kind), outcome: outcome.at }
-      finished.add(1, labels)
+      finished.add(outcome.at)
       if (outcome.at !== 'refused') return log.info(labels, 'taken up')
       log.warn({ ...labels, code: nameOf(RefusalCode, outcome.refusal.code) }, 'taken up in vain')
     },
@@ -44,7 +73,7 @@ export function createEvents(log: Logger) {
       if (count > 0) log.info({ count }, 'unlinking companions that were not seen for long')
     },
     failed(round: string, error: unknown) {
-      failures.add(1, { round })
+      failures.add(round)
       log.warn({ round, error }, 'a round failed')
     },
   }

@@ -1,8 +1,9 @@
-// The composition root: three rounds that repeat, each at its own pace.
+// The composition root: four rounds that repeat, each at its own pace.
 
 import { grpcClient, openCertificates, type Scope, unary } from '@twotick/chassis'
 import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol/services'
 import type { Config } from './config.ts'
+import { countWaiting } from './count.ts'
 import { createEpoch } from './epoch.ts'
 import { createEvents } from './events.ts'
 import { repeat } from './repeat.ts'
@@ -54,6 +55,7 @@ export async function start(config: Config, scope: Scope): Promise<void> {
       (signal) => finishHalfDone(halfDone, signal),
       every(config.unlinkIntervalMs, 'half done'),
     ),
+    repeat((signal) => countWaiting(sweeping, signal), every(config.sweepIntervalMs, 'count')),
     repeat((signal) => unlinkUnseen(unlinking, signal), every(config.sweepIntervalMs, 'unseen')),
   ]
   defer('rounds', () => Promise.all(rounds))

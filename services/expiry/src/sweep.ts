@@ -32,6 +32,7 @@ export async function sweep(options: SweepOptions, signal: AbortSignal): Promise
   const middle = randomUUID()
   await sweepFrom(middle, undefined, { ...options, signal })
   await sweepFrom('', middle, { ...options, signal })
+  options.events.sweptAll()
 }
 
 /** From behind one account up to another one, or to the last. */

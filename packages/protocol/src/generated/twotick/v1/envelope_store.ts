@@ -277,6 +277,24 @@ export interface ExpireReply {
   refusal: Refusal | undefined;
 }
 
+export interface CountWaitingRequest {
+  epoch: string;
+  /** empty: from the first */
+  afterAccountId: string;
+  mailboxesMax: number;
+}
+
+export interface CountWaitingReply {
+  epoch: string;
+  /** empty: that was the last mailbox */
+  nextAccountId: string;
+  /** that no device has which they are for */
+  entries: number;
+  /** How long the one of them waits that expires next: the oldest, where lifetimes are alike. */
+  oldestAgeMs: number;
+  refusal: Refusal | undefined;
+}
+
 /** What `entry.sealed` holds, encrypted (docs/security.md). */
 export interface SealedContent {
   content:
@@ -2597,6 +2615,164 @@ export const ExpireReply: MessageFns<ExpireReply> = {
   },
 };
 
+function createBaseCountWaitingRequest(): CountWaitingRequest {
+  return { epoch: "", afterAccountId: "", mailboxesMax: 0 };
+}
+
+export const CountWaitingRequest: MessageFns<CountWaitingRequest> = {
+  encode(message: CountWaitingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== "") {
+      writer.uint32(10).string(message.epoch);
+    }
+    if (message.afterAccountId !== "") {
+      writer.uint32(18).string(message.afterAccountId);
+    }
+    if (message.mailboxesMax !== 0) {
+      writer.uint32(24).uint32(message.mailboxesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountWaitingRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountWaitingRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.epoch = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.afterAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mailboxesMax = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCountWaitingReply(): CountWaitingReply {
+  return { epoch: "", nextAccountId: "", entries: 0, oldestAgeMs: 0, refusal: undefined };
+}
+
+export const CountWaitingReply: MessageFns<CountWaitingReply> = {
+  encode(message: CountWaitingReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== "") {
+      writer.uint32(10).string(message.epoch);
+    }
+    if (message.nextAccountId !== "") {
+      writer.uint32(18).string(message.nextAccountId);
+    }
+    if (message.entries !== 0) {
+      writer.uint32(24).uint64(message.entries);
+    }
+    if (message.oldestAgeMs !== 0) {
+      writer.uint32(32).uint64(message.oldestAgeMs);
+    }
+    if (message.refusal !== undefined) {
+      Refusal.encode(message.refusal, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountWaitingReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountWaitingReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.epoch = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextAccountId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.entries = reader.uint64();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.oldestAgeMs = reader.uint64();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refusal = Refusal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSealedContent(): SealedContent {
   return { content: undefined, lifetimeS: 0, noticedAtMs: 0 };
 }
@@ -2812,6 +2988,16 @@ export const EnvelopeStoreService = {
     responseSerialize: (value: ExpireReply): Buffer => Buffer.from(ExpireReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExpireReply => ExpireReply.decode(value),
   },
+  /** Counts what waits in the next mailboxes in account order, for the metrics. */
+  countWaiting: {
+    path: "/twotick.v1.EnvelopeStore/CountWaiting" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountWaitingRequest): Buffer => Buffer.from(CountWaitingRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountWaitingRequest => CountWaitingRequest.decode(value),
+    responseSerialize: (value: CountWaitingReply): Buffer => Buffer.from(CountWaitingReply.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountWaitingReply => CountWaitingReply.decode(value),
+  },
 } as const;
 
 export interface EnvelopeStoreServer extends UntypedServiceImplementation {
@@ -2850,6 +3036,8 @@ export interface EnvelopeStoreServer extends UntypedServiceImplementation {
   deleteMailbox: handleUnaryCall<DeleteMailboxRequest, ChangeReply>;
   /** Removes what has expired, from the next mailboxes in account order. */
   expire: handleUnaryCall<ExpireRequest, ExpireReply>;
+  /** Counts what waits in the next mailboxes in account order, for the metrics. */
+  countWaiting: handleUnaryCall<CountWaitingRequest, CountWaitingReply>;
 }
 
 export interface EnvelopeStoreClient extends Client {
@@ -3026,6 +3214,22 @@ export interface EnvelopeStoreClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExpireReply) => void,
+  ): ClientUnaryCall;
+  /** Counts what waits in the next mailboxes in account order, for the metrics. */
+  countWaiting(
+    request: CountWaitingRequest,
+    callback: (error: ServiceError | null, response: CountWaitingReply) => void,
+  ): ClientUnaryCall;
+  countWaiting(
+    request: CountWaitingRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountWaitingReply) => void,
+  ): ClientUnaryCall;
+  countWaiting(
+    request: CountWaitingRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountWaitingReply) => void,
   ): ClientUnaryCall;
 }
 
