@@ -15,7 +15,7 @@ import {
   Up,
   type Welcome,
 } from '@twotick/protocol'
-import { WebSocket } from 'ws'
+import { type BareSocket, connectBare } from './bare-socket.ts'
 
 export type DownFrame = NonNullable<Down['frame']>
 export type UpFrame = NonNullable<Up['frame']>
@@ -113,28 +113,32 @@ export async function open(
 }
 
 /** One connection, from its start to what `talk` is done with. */
-function converse<T>(
+async function converse<T>(
   url: string,
   talk: (frame: DownFrame, reply: LoadDevice['send'], done: (result: T) => void) => void,
-): Promise<{ result: T; socket: WebSocket }> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, 'twotick.v1', { perMessageDeflate: false })
-    const reply = (frame: UpFrame) => say(socket, frame)
-    socket.on('message', (data) => {
-      const { frame } = Down.decode(data as Buffer)
-      if (frame?.$case === 'refused' || frame?.$case === 'goodbye') {
-        reject(new Error(`the relay refuses: ${JSON.stringify(frame.value)}`))
-      } else if (frame?.$case === 'ping') reply({ $case: 'pong', value: frame.value })
-      else if (frame !== undefined) {
-        talk(frame, reply, (result) => resolve({ result, socket }))
-      }
-    })
-    socket.on('error', (cause) => reject(new Error(`no relay at ${url}`, { cause })))
+): Promise<{ result: T; socket: BareSocket }> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const said: UpFrame[] = []
+  let reply: LoadDevice['send'] = (frame) => void said.push(frame)
+  const hear = ({ frame }: Down) => {
+    if (frame?.$case === 'refused' || frame?.$case === 'goodbye') {
+      reject(new Error(`the relay refuses: ${JSON.stringify(frame.value)}`))
+    } else if (frame?.$case === 'ping') reply({ $case: 'pong', value: frame.value })
+    else if (frame !== undefined) talk(frame, (up) => reply(up), resolve)
+  }
+  const socket = await connectBare(url, 'twotick.v1', {
+    onMessage: (message) => hear(Down.decode(message)),
+    onEnd: () => reject(new Error('the relay has closed the connection')),
+  }).catch((cause: unknown) => {
+    throw new Error(`no relay at ${url}`, { cause })
   })
+  reply = (frame) => say(socket, frame)
+  for (const frame of said) say(socket, frame)
+  return { result: await promise, socket }
 }
 
-function say(socket: WebSocket, frame: UpFrame): void {
-  socket.send(Up.encode({ frame }).finish(), { binary: true })
+function say(socket: BareSocket, frame: UpFrame): void {
+  socket.send(Up.encode({ frame }).finish())
 }
 
 /** A message of these bytes. */

@@ -29,7 +29,7 @@ export const configSchema = z.object({
     bytesMax: whole('bytes that a mailbox holds', { default: 128 * MIB }),
   }),
   batch: z.object({
-    itemsMax: whole('appends and acks of one transaction', { default: 200, max: 1_000 }),
+    itemsMax: whole('appends and acks of one transaction', { default: 1_000, max: 4_000 }),
     bytesMax: whole('ciphertext of one transaction', { default: 8 * MIB }),
   }),
   queue: z.object({
