@@ -35,7 +35,7 @@ export default defineConfig({
       {
         test: {
           name: 'relay',
-          include: ['test/{deploy,docs,e2e,faults,identity,trace}/**/*.test.ts'],
+          include: ['test/{deploy,docs,e2e,faults,identity,metrics,trace}/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,

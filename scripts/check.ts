@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { configurationDifferences } from './configuration-page.ts'
+import { dashboardDifferences } from './dashboard-file.ts'
 import { generatedDifferences } from './generated.ts'
 import { ensureServersOrExit } from './install-servers.ts'
 import { permissionDifferences } from './permission-files.ts'
@@ -24,6 +25,7 @@ const CHECKS: [name: string, check: Check][] = [
   ['schema.sql', schemaDifferences],
   ['permissions', permissionDifferences],
   ['configuration.md', configurationDifferences],
+  ['dashboard', dashboardDifferences],
 ]
 
 ensureServersOrExit()

@@ -6,6 +6,7 @@
 // ends in `_total` at /metrics. A label has few values, known beforehand: a code, a kind, a state.
 
 import { metrics } from '@opentelemetry/api'
+import { RefusalCode } from '@twotick/protocol'
 
 export interface Counter {
   add(count?: number): void
@@ -22,7 +23,7 @@ export interface Histogram {
 export interface Meter {
   counter(name: string, description: string): Counter
   /** One count for each value of one label. */
-  counterBy(name: string, label: string, description: string): CounterBy
+  counterBy(name: string, label: string, about: Counted): CounterBy
   /** What is counted elsewhere, and only grows. */
   sum(name: string, description: string, read: () => number): void
   /** `read` is called when Prometheus looks; undefined: there is nothing to say yet. */
@@ -31,6 +32,12 @@ export interface Meter {
   gaugeBy(name: string, label: string, about: GaugeBy): void
   /** `bounds` are the upper bounds of its buckets. */
   histogram(name: string, description: string, bounds: readonly number[]): Histogram
+}
+
+export interface Counted {
+  readonly description: string
+  /** Those that are there from the beginning, at 0: Prometheus does not see a first one come. */
+  readonly values: Iterable<string>
 }
 
 export interface GaugeBy {
@@ -46,6 +53,12 @@ export const LATENCY_SECONDS = [
 /** How many there are in one batch. */
 export const BATCH_COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024] as const
 
+/** The name of each code of a refusal, as a label has it. */
+export function refusalNames(): ReadonlyMap<number, string> {
+  const refusals = Object.entries(RefusalCode).filter(([, code]) => code !== 0)
+  return new Map(refusals.map(([name, code]) => [code, name]))
+}
+
 export function openMeter(part: string): Meter {
   const meter = metrics.getMeter(part)
   return {
@@ -56,8 +69,8 @@ export function openMeter(part: string): Meter {
         .addCallback((result) => result.observe(total))
       return { add: (count = 1) => void (total += count) }
     },
-    counterBy(name, label, description) {
-      const totals = new Map<string, number>()
+    counterBy(name, label, { description, values }) {
+      const totals = new Map([...values].map((value) => [value, 0]))
       meter.createObservableCounter(name, { description }).addCallback((result) => {
         for (const [value, total] of totals) result.observe(total, { [label]: value })
       })

@@ -2,6 +2,7 @@
 // and its log line. Nothing here names an account.
 
 import { BATCH_COUNTS, type Logger, openMeter } from '@twotick/chassis'
+import { APPENDED, DELIVERED, SIGNAL } from './matter.ts'
 
 export type Events = ReturnType<typeof createEvents>
 
@@ -18,11 +19,10 @@ export function createEvents(log: Logger) {
     about('dropped'),
     'messages dropped because more arrived than could be handled',
   )
-  const malformed = meter.counterBy(
-    about('malformed'),
-    'subject',
-    'messages that could not be decoded',
-  )
+  const malformed = meter.counterBy(about('malformed'), 'subject', {
+    description: 'messages that could not be decoded',
+    values: [APPENDED, DELIVERED, SIGNAL],
+  })
   const failed = meter.counter(
     about('presence_failed'),
     'times that Redis did not say who is where, and every gateway was rung',

@@ -1,8 +1,7 @@
 // What happens in the store, as metrics: one function an event. The books over pairs of message and
 // recipient account: accepted = delivered + noticed + what waits.
 
-import { BATCH_COUNTS, LATENCY_SECONDS, openMeter } from '@twotick/chassis'
-import { RefusalCode } from '@twotick/protocol'
+import { BATCH_COUNTS, LATENCY_SECONDS, openMeter, refusalNames } from '@twotick/chassis'
 import type { Draft } from './draft.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -20,7 +19,11 @@ const noticed = meter.counter(
   'pairs of message and recipient account that a closing notice ended',
 )
 const removed = meter.counter('twotick.store.removed', 'entries removed')
-const refused = meter.counterBy('twotick.store.refused', 'code', 'writes refused')
+const CODE_NAMES = refusalNames()
+const refused = meter.counterBy('twotick.store.refused', 'code', {
+  description: 'writes refused',
+  values: CODE_NAMES.values(),
+})
 const unknown = meter.counter('twotick.store.unknown', 'writes with an unknown outcome')
 const unpublished = meter.counter(
   'twotick.store.doorbells_unpublished',
@@ -36,8 +39,6 @@ const transaction = meter.histogram(
   'one transaction of appends and acks, from its beginning to its commit',
   LATENCY_SECONDS,
 )
-
-const CODE_NAMES = new Map(Object.entries(RefusalCode).map(([name, code]) => [code, name]))
 
 /** A transaction has committed. */
 export function onCommitted({ tally, ticks, removed: rows }: Draft): void {

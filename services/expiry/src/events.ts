@@ -8,6 +8,11 @@ import { PendingKind } from '@twotick/protocol/services'
 
 export type Events = ReturnType<typeof createEvents>
 
+/** What is done again and again. */
+const ROUNDS = ['sweep', 'half done', 'unseen', 'count'] as const
+
+export type Round = (typeof ROUNDS)[number]
+
 interface Counted {
   readonly entries: number
   readonly oldestAgeMs: number
@@ -18,20 +23,18 @@ export function createEvents(log: Logger) {
   const about = (what: string) => `twotick.expiry.${what}`
   const expired = meter.counter(about('expired'), 'entries removed because their time was over')
   const noticed = meter.counter(about('noticed'), 'notices written to the senders of such entries')
-  const finished = meter.counterBy(
-    about('finished'),
-    'outcome',
-    'half-done links, unlinks, registrations and deletions taken up',
-  )
+  const finished = meter.counterBy(about('finished'), 'outcome', {
+    description: 'half-done links, unlinks, registrations and deletions taken up',
+    values: ['finished', 'unfinished', 'refused'],
+  })
   const unseen = meter.counter(
     about('unseen'),
     'companions unlinked because they were not seen for long',
   )
-  const failures = meter.counterBy(
-    about('failures'),
-    'round',
-    'rounds that failed and are tried again after a pause',
-  )
+  const failures = meter.counterBy(about('failures'), 'round', {
+    description: 'rounds that failed and are tried again after a pause',
+    values: ROUNDS,
+  })
   let counted: Counted | undefined
   let sweptAtS: number | undefined
   meter.gauge(
@@ -72,7 +75,7 @@ export function createEvents(log: Logger) {
       unseen.add(count)
       if (count > 0) log.info({ count }, 'unlinking companions that were not seen for long')
     },
-    failed(round: string, error: unknown) {
+    failed(round: Round, error: unknown) {
       failures.add(round)
       log.warn({ round, error }, 'a round failed')
     },

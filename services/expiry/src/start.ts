@@ -5,7 +5,7 @@ import { EnvelopeStoreClient, MetadataValidationClient } from '@twotick/protocol
 import type { Config } from './config.ts'
 import { countWaiting } from './count.ts'
 import { createEpoch } from './epoch.ts'
-import { createEvents } from './events.ts'
+import { createEvents, type Round } from './events.ts'
 import { repeat } from './repeat.ts'
 import { sweep } from './sweep.ts'
 import { finishHalfDone, unlinkUnseen } from './unlink.ts'
@@ -44,7 +44,7 @@ export async function start(config: Config, scope: Scope): Promise<void> {
   }
   const halfDone = { ...unlinking, olderThanMs: config.unlinkAgeMs }
 
-  const every = (intervalMs: number, round: string) => ({
+  const every = (intervalMs: number, round: Round) => ({
     intervalMs,
     signal: stopping,
     onFailure: (error: unknown) => events.failed(round, error),

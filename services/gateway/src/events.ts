@@ -1,8 +1,8 @@
 // What happens here that an operator wants to know: one function for each event, with its counter
 // and its log line. Nothing here names an account, nor carries a ciphertext.
 
-import { LATENCY_SECONDS, type Logger, openMeter } from '@twotick/chassis'
-import { RefusalCode } from '@twotick/protocol'
+import { LATENCY_SECONDS, type Logger, openMeter, refusalNames } from '@twotick/chassis'
+import type { RefusalCode } from '@twotick/protocol'
 import { createPushes } from './pushes.ts'
 
 export type GatewayEvents = ReturnType<typeof createEvents>
@@ -10,20 +10,30 @@ export type GatewayEvents = ReturnType<typeof createEvents>
 /** A log line of one kind at most this often: an outage must not fill the disk. */
 const LOG_EVERY_MS = 10_000
 
-const CODE_NAMES = new Map(Object.entries(RefusalCode).map(([name, code]) => [code, name]))
+const CODE_NAMES = refusalNames()
+
+const SHED = {
+  description: 'signals and ticks left out under load',
+  values: ['signal', 'tick'],
+}
 
 export function createEvents(log: Logger) {
   const meter = openMeter('gateway')
   const about = (what: string) => `twotick.gateway.${what}`
   const opened = meter.counter(about('sessions_opened'), 'sessions opened')
-  const ended = meter.counterBy(
-    about('sessions_ended'),
-    'code',
-    'sessions ended, by the code of the goodbye; none: the device left',
-  )
-  const refused = meter.counterBy(about('handshakes_refused'), 'code', 'handshakes refused')
+  const ended = meter.counterBy(about('sessions_ended'), 'code', {
+    description: 'sessions ended, by the code of the goodbye; none: the device left',
+    values: ['none', ...CODE_NAMES.values()],
+  })
+  const refused = meter.counterBy(about('handshakes_refused'), 'code', {
+    description: 'handshakes refused',
+    values: CODE_NAMES.values(),
+  })
   const stored = meter.counter(about('stored'), 'sends answered with the first tick')
-  const rejected = meter.counterBy(about('rejected'), 'code', 'sends refused')
+  const rejected = meter.counterBy(about('rejected'), 'code', {
+    description: 'sends refused',
+    values: CODE_NAMES.values(),
+  })
   const firstTick = meter.histogram(
     about('first_tick_latency_seconds'),
     'from a send to its first tick',
@@ -34,7 +44,7 @@ export function createEvents(log: Logger) {
     about('doorbells_lost'),
     'sessions that reconciliation found behind: a doorbell was lost, or slower than that',
   )
-  const shed = meter.counterBy(about('shed'), 'what', 'signals and ticks left out under load')
+  const shed = meter.counterBy(about('shed'), 'what', SHED)
   const warn = atMostEvery(LOG_EVERY_MS, log)
 
   return {

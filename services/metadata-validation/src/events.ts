@@ -1,12 +1,15 @@
 // What metadata-validation counts. Labels are codes and the like, never an id.
 
-import { BATCH_COUNTS, openMeter } from '@twotick/chassis'
-import { RefusalCode } from '@twotick/protocol'
+import { BATCH_COUNTS, openMeter, refusalNames } from '@twotick/chassis'
 import { type SendVerdict } from '@twotick/protocol/services'
 
 const meter = openMeter('metadata-validation')
 
-const verdicts = meter.counterBy('twotick.validation.verdicts', 'outcome', 'sends judged')
+const CODE_NAMES = refusalNames()
+const verdicts = meter.counterBy('twotick.validation.verdicts', 'outcome', {
+  description: 'sends judged',
+  values: ['ACCEPTED', ...CODE_NAMES.values()],
+})
 const batchSends = meter.histogram(
   'twotick.validation.batch_sends',
   'sends judged together',
@@ -17,14 +20,12 @@ const pendingVersions = meter.counter(
   'uses of a client version that the pending policy would refuse',
 )
 
-const codeNames = new Map(Object.entries(RefusalCode).map(([name, code]) => [code, name]))
-
 /** A batch of sends was judged. */
 export function sendsJudged(judged: readonly SendVerdict[]) {
   batchSends.record(judged.length)
   for (const { outcome } of judged) {
     const isRefused = outcome?.$case === 'refusal'
-    verdicts.add(isRefused ? (codeNames.get(outcome.value.code) ?? 'unknown') : 'ACCEPTED')
+    verdicts.add(isRefused ? (CODE_NAMES.get(outcome.value.code) ?? 'unknown') : 'ACCEPTED')
   }
 }
 
