@@ -1,8 +1,9 @@
 // The load generator, a process of its own. It is told what to do in one IPC message, says when the
 // measured time begins and how far it is each second, and answers with its figures.
 
-import { type Order, perform } from './perform.ts'
+import { type Begin, type Order, perform } from './perform.ts'
 import type { Measured } from './figures.ts'
+import { performPeer, type PeerOrder } from './peers/perform-peer.ts'
 
 export type Said =
   | { readonly is: 'measuring' }
@@ -14,13 +15,14 @@ function say(said: Said, then?: () => void) {
   process.send?.(said, () => then?.())
 }
 
-process.once('message', (order: Order) => {
+process.once('message', (order: Order | PeerOrder) => {
   let cpu = process.cpuUsage()
-  const measured = perform(order, (figures) => {
+  const begin: Begin = (figures) => {
     cpu = process.cpuUsage()
     say({ is: 'measuring' })
     setInterval(() => say({ is: 'progress', total: figures.total() }), 1_000).unref()
-  })
+  }
+  const measured = 'peer' in order ? performPeer(order, begin) : perform(order, begin)
   measured.then(
     (measured) => {
       const { user, system } = process.cpuUsage(cpu)

@@ -20,7 +20,7 @@ export interface Order {
 /** Called when what is measured begins, and the figures so far can be looked at. */
 export type Begin = (figures: Figures) => void | Promise<void>
 
-const FIRST_TICKS_AHEAD = 64
+export const FIRST_TICKS_AHEAD = 64
 
 export function perform(order: Order, begin: Begin): Promise<Measured> {
   const figures = createFigures()
@@ -64,7 +64,7 @@ async function performPairs(order: Order, figures: Figures, begin: Begin): Promi
   return measured
 }
 
-function startLoops(senders: readonly Sender[], outstanding: number): () => void {
+export function startLoops(senders: readonly Sender[], outstanding: number): () => void {
   for (const sender of senders) for (let each = 0; each < outstanding; each++) sender.send()
   return () => undefined
 }
@@ -73,7 +73,7 @@ function startLoops(senders: readonly Sender[], outstanding: number): () => void
  * Messages at their times, from one sender after the other, whatever became of those before. Ticks
  * count from when a message was due: a generator that is held up hides nothing.
  */
-function startSchedule(senders: readonly Sender[], perSecond: number): () => void {
+export function startSchedule(senders: readonly Sender[], perSecond: number): () => void {
   const began = performance.now()
   let sent = 0
   const timer = setInterval(() => {
@@ -167,7 +167,7 @@ async function performIdle(order: Order, figures: Figures, begin: Begin): Promis
   return opened
 }
 
-async function measure(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
+export async function measure(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
   await sleep(order.warmUpMs)
   await begin(figures)
   figures.begin()

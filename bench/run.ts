@@ -5,6 +5,7 @@ import { fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { Measured } from './figures.ts'
 import type { Said } from './load.ts'
+import type { PeerOrder } from './peers/perform-peer.ts'
 import type { Order } from './perform.ts'
 import type { Usage } from './processes.ts'
 import type { Workload } from './workloads.ts'
@@ -32,7 +33,7 @@ export interface Run extends Measured {
 export interface RunOptions {
   readonly name: string
   readonly round: number
-  readonly order: Order
+  readonly order: Order | PeerOrder
   readonly usage: () => Readonly<Record<string, Usage>>
   readonly onProgress: (sample: Sample) => void
   readonly signal: AbortSignal

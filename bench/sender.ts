@@ -31,56 +31,77 @@ interface Waiting {
   recipientsLeft: number
 }
 
+/** What an open sender does on its connection, and hears from it. */
+export interface Line {
+  put(no: number): void
+  close(): void
+}
+
+export interface Ticks {
+  /** Everything up to this number has its first tick. */
+  stored(lastNo: number): void
+  /** One more recipient has this message. */
+  delivered(no: number): void
+}
+
+/** Numbers messages and times their ticks, whatever they are sent through. */
+export function createSender(
+  { figures, recipients, onStored, onDelivered }: Omit<SenderOptions, 'to' | 'payloadBytes'>,
+  line: () => Line,
+): Sender & Ticks {
+  const waiting = new Map<number, Waiting>()
+  let sentNo = 0
+  let storedNo = 0
+  const sender = {
+    send(sinceMs = performance.now()) {
+      sentNo += 1
+      waiting.set(sentNo, { sinceMs, recipientsLeft: recipients })
+      line().put(sentNo)
+    },
+    stored(lastNo: number) {
+      const before = storedNo
+      while (storedNo < lastNo) {
+        storedNo += 1
+        const sent = waiting.get(storedNo)
+        if (sent !== undefined) figures.firstTick(sent.sinceMs)
+      }
+      if (storedNo > before) onStored?.(storedNo - before)
+    },
+    delivered(no: number) {
+      const sent = waiting.get(no)
+      if (sent === undefined) return
+      sent.recipientsLeft -= 1
+      if (sent.recipientsLeft > 0) return
+      waiting.delete(no)
+      figures.secondTick(sent.sinceMs)
+      onDelivered?.(sender)
+    },
+    close: () => line().close(),
+  }
+  return sender
+}
+
 export async function openSender(
   target: Target,
   identity: LoadIdentity,
   options: SenderOptions,
 ): Promise<Sender> {
-  const { to, figures, recipients } = options
-  const ciphertext = new Uint8Array(options.payloadBytes)
-  const waiting = new Map<number, Waiting>()
-  let no = 0
-  let storedNo = 0
-
-  function stored(lastNo: number) {
-    const before = storedNo
-    while (storedNo < lastNo) {
-      storedNo += 1
-      const sent = waiting.get(storedNo)
-      if (sent !== undefined) figures.firstTick(sent.sinceMs)
-    }
-    options.onStored?.(storedNo - before)
-  }
-
-  function delivered(which: number) {
-    const sent = waiting.get(which)
-    if (sent === undefined) return
-    sent.recipientsLeft -= 1
-    if (sent.recipientsLeft > 0) return
-    waiting.delete(which)
-    figures.secondTick(sent.sinceMs)
-    options.onDelivered?.(sender)
-  }
-
+  const { to, payloadBytes } = options
+  const ciphertext = new Uint8Array(payloadBytes)
+  const sender = createSender(options, () => ({
+    put: (no) => device.send({ $case: 'send', value: message(to, no, ciphertext) }),
+    close: device.close,
+  }))
   const device = await open(target, identity, (frame) => {
-    if (frame.$case === 'stored') stored(frame.value.lastNo)
+    if (frame.$case === 'stored') sender.stored(frame.value.lastNo)
     else if (frame.$case === 'delivered') {
       for (const { first, last } of frame.value.nos) {
-        // It implies the first tick, which may come after it.
-        if (last > storedNo) stored(last)
-        for (let which = first; which <= last; which++) delivered(which)
+        sender.stored(last) // the second tick implies the first, which may come after it
+        for (let which = first; which <= last; which++) sender.delivered(which)
       }
     } else if (frame.$case === 'rejected') {
       throw new Error(`rejected: ${JSON.stringify(frame.value)}`)
     }
   })
-  const sender: Sender = {
-    send(sinceMs = performance.now()) {
-      no += 1
-      waiting.set(no, { sinceMs, recipientsLeft: recipients })
-      device.send({ $case: 'send', value: message(to, no, ciphertext) })
-    },
-    close: device.close,
-  }
   return sender
 }

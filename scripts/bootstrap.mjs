@@ -58,6 +58,20 @@ Where the microseconds of one message go: the online workload, each service with
   --seconds <n>     measured (default 20)
   --warm-up <n>     seconds before that (default 20)
   --places <n>      shown of each service (default 12)`,
+  'bench-peers': `npm run bench:peers [-- <workloads> <options>]
+
+The same workloads on the relay, on JetStream and on mosquitto, in turn in one run; what each of them
+keeps when it has said so is in the result.
+
+  online rate-500 rate-2000 drain group idle      (default: all)
+
+  --rounds <n>      of each workload, in turn; the median is shown (default 3)
+  --seconds <n>     measured in each (default 10)
+  --warm-up <n>     seconds before that (default 10)
+  --accounts <n>    pairs, members, connections: instead of the workload's number
+  --waiting <n>     messages that wait to be drained
+  --only <names>    some of twotick,jetstream,mosquitto
+  --out <file>      for the figures as JSON (default .twotick/bench/peers.json)`,
   chaos: `npm run chaos [-- <options>]
 
 Runs the whole relay, two replicas of each service, under traffic and a seeded random schedule of

@@ -35,7 +35,7 @@ async function isFree(port: number): Promise<boolean> {
 
 /** Starts a server on a free port, on another one if that was taken in between. */
 export async function onFreePort(
-  scheme: 'nats' | 'redis',
+  scheme: 'nats' | 'redis' | 'mqtt',
   start: (port: number) => Promise<ServerProcess>,
 ): Promise<ServerProcess & { readonly url: string }> {
   for (let attempt = 1; ; attempt++) {
