@@ -98,6 +98,16 @@ describe.skipIf(version === undefined)('kubernetes', () => {
       (all) => (find<Service>(all, 'Service', 'gateway').spec!.ports![0]!.port = 8080),
       'Service gateway: leads nowhere',
     ],
+    [
+      'Prometheus shut out',
+      (all) => (find<NetworkPolicy>(all, 'NetworkPolicy', 'watched').spec!.ingress = []),
+      'prometheus → watched: is not let in',
+    ],
+    [
+      'a service that nobody watches',
+      (all) => delete labelsOf(all)['watched'],
+      'Deployment gateway: is not watched',
+    ],
     ['no migrations', (all) => remove(all, 'Job', 'migrate'), 'Job migrate: is missing'],
   ])('planted: %s', (_what, plant, found) => {
     const manifests = render('dev')
@@ -117,6 +127,10 @@ function remove(manifests: Manifest[], kind: string, name: string): void {
 
 function podOf(manifests: readonly Manifest[]) {
   return find<Deployment | StatefulSet>(manifests, 'Deployment', 'gateway').spec!.template.spec!
+}
+
+function labelsOf(manifests: readonly Manifest[]): Record<string, string> {
+  return find<Deployment>(manifests, 'Deployment', 'gateway').spec!.template.metadata!.labels!
 }
 
 function mainOf(manifests: readonly Manifest[]) {

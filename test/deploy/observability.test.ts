@@ -81,6 +81,16 @@ it('images and ports are set in .env, with the same defaults in the file', () =>
   }
 })
 
+it('Kubernetes runs the same images', () => {
+  const { images } = readYaml('k8s/observability/kustomization.yaml') as {
+    images: { name: string; newTag: string }[]
+  }
+  const wanted = ['OTEL_COLLECTOR', 'JAEGER', 'PROMETHEUS', 'GRAFANA'].map(
+    (name) => env[`${name}_IMAGE`],
+  )
+  expect(images.map(({ name, newTag }) => `${name}:${newTag}`)).toEqual(wanted)
+})
+
 it('traces go from the services through the collector to Jaeger, and Grafana asks both', () => {
   const collector = readYaml(`${FILES}/otel-collector.yaml`) as Pipeline
   const jaeger = readYaml(`${FILES}/jaeger.yaml`) as Pipeline

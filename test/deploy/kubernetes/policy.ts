@@ -32,6 +32,14 @@ export const CALLS: Readonly<Record<string, readonly string[]>> = {
   migrate: ['postgres'],
 }
 
+/** What watches the relay, where an overlay has it. */
+export const WATCHES: Readonly<Record<string, readonly string[]>> = {
+  grafana: ['jaeger', 'prometheus'],
+  'otel-collector': ['jaeger'],
+  prometheus: ['watched'],
+  watched: ['otel-collector'],
+}
+
 type Workload = Deployment | StatefulSet | Job
 
 /** Everything that is wrong, each with the manifest that it is wrong in. */
@@ -45,9 +53,13 @@ export function violations(manifests: readonly Manifest[]): string[] {
     ...deployments.flatMap(probes),
     ...deployments.flatMap(endOf),
     ...deployments.flatMap(variables),
+    ...deployments.flatMap(watching),
     ...deployments.flatMap((one) => availability(one, manifests)),
     ...of<Service>('Service').flatMap((service) => reaches(service, workloads)),
-    ...conversations(of<NetworkPolicy>('NetworkPolicy')),
+    ...conversations(
+      of<NetworkPolicy>('NetworkPolicy'),
+      workloads.some(({ metadata }) => metadata?.name === 'prometheus'),
+    ),
     ...(of<Job>('Job').length === 1 ? [] : ['Job migrate: is missing']),
     ...of('Secret').map(() => 'Secret: is no file of this repository'),
   ]
@@ -111,6 +123,18 @@ function variables(deployment: Deployment): string[] {
   })
 }
 
+/** Its metrics are read, and its spans say whose they are. */
+function watching(deployment: Deployment): string[] {
+  const labels = deployment.spec?.template.metadata?.labels
+  const named = mainOf(deployment).env?.find(({ name }) => name === 'OTEL_SERVICE_NAME')
+  const path = named?.valueFrom?.fieldRef?.fieldPath
+  const isNamed = labels?.['part'] === deployment.metadata?.name
+  return say(deployment, {
+    'is not watched': labels?.['watched'] !== 'yes',
+    'has no name in traces': !isNamed || path !== "metadata.labels['part']",
+  })
+}
+
 function availability(deployment: Deployment, manifests: readonly Manifest[]): string[] {
   const { name = '' } = deployment.metadata ?? {}
   const named = manifests.filter((one) => one.metadata.name === name)
@@ -145,8 +169,11 @@ function references(workload: Workload, maps: readonly ConfigMap[]): string[] {
 }
 
 function reaches(service: Service, workloads: readonly Workload[]): string[] {
-  const part = service.spec?.selector?.['part']
-  const workload = workloads.find(({ spec }) => spec?.template.metadata?.labels?.['part'] === part)
+  const wanted = Object.entries(service.spec?.selector ?? {})
+  const workload = workloads.find(({ spec }) => {
+    const labels = spec?.template.metadata?.labels ?? {}
+    return wanted.every(([label, value]) => labels[label] === value)
+  })
   const open = workload ? podOf(workload).containers.flatMap(({ ports = [] }) => ports) : []
   const fits = (service.spec?.ports ?? []).every(({ port, targetPort }) =>
     open.some(({ name, containerPort }) => name === targetPort && containerPort === port),
@@ -155,7 +182,7 @@ function reaches(service: Service, workloads: readonly Workload[]): string[] {
 }
 
 /** Nothing is allowed by default, and the two ends of each conversation allow exactly that one. */
-function conversations(policies: readonly NetworkPolicy[]): string[] {
+function conversations(policies: readonly NetworkPolicy[], isWatched: boolean): string[] {
   const isDenied = policies.some(
     ({ spec }) =>
       spec?.podSelector.matchLabels === undefined &&
@@ -163,7 +190,8 @@ function conversations(policies: readonly NetworkPolicy[]): string[] {
       !spec.ingress &&
       !spec.egress,
   )
-  const wanted = Object.entries(CALLS).flatMap(([from, all]) => all.map((to) => `${from} → ${to}`))
+  const calls = { ...CALLS, ...(isWatched && WATCHES) }
+  const wanted = Object.entries(calls).flatMap(([from, all]) => all.map((to) => `${from} → ${to}`))
   return [
     ...(isDenied ? [] : ['NetworkPolicy: what is not allowed is not denied']),
     ...differences('sent', wanted, edges(policies, 'egress')),
@@ -173,16 +201,20 @@ function conversations(policies: readonly NetworkPolicy[]): string[] {
 
 function edges(policies: readonly NetworkPolicy[], way: 'ingress' | 'egress'): string[] {
   return policies.flatMap(({ spec }) => {
-    const self = spec?.podSelector.matchLabels?.['part'] ?? 'anybody'
+    const self = nameOfPods(spec?.podSelector.matchLabels) ?? 'anybody'
     const peers =
       way === 'egress'
         ? (spec?.egress ?? []).flatMap(({ to = [] }) => to)
         : (spec?.ingress ?? []).flatMap(({ from = [] }) => from)
-    const others = peers.flatMap(({ podSelector }) => podSelector?.matchLabels?.['part'] ?? [])
+    const others = peers.flatMap(({ podSelector }) => nameOfPods(podSelector?.matchLabels) ?? [])
     // Replicas of one server among themselves are its own affair.
     const apart = others.filter((other) => other !== self)
     return apart.map((other) => (way === 'egress' ? `${self} → ${other}` : `${other} → ${self}`))
   })
+}
+
+function nameOfPods(labels: Readonly<Record<string, string>> | undefined): string | undefined {
+  return labels?.['part'] ?? (labels?.['watched'] === 'yes' ? 'watched' : undefined)
 }
 
 function differences(what: string, wanted: readonly string[], found: readonly string[]): string[] {
