@@ -170,7 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'no-reconciliation',
     breaks: 'A lost doorbell is found by reconciliation.',
     file: `${GATEWAY}/reconcile.ts`,
-    find: 'else session.rung(head.headSeq, [])',
+    find: 'else if (session.rung(head.headSeq, [])) events.doorbellLost()',
     replace: '',
   },
   {
@@ -225,6 +225,30 @@ export const MUTANTS: readonly Mutant[] = [
       project: 'services',
       file: 'services/envelope-store/test/concurrency.test.ts',
       name: 'no deadlock',
+    },
+  },
+  {
+    name: 'notices-make-room',
+    breaks: 'Notices never expire, and never make room.',
+    file: `${STORE}/rooms.ts`,
+    find: "where e.expires_at <> 'infinity' /*",
+    replace: 'where true /*',
+    test: {
+      project: 'services',
+      file: 'services/envelope-store/test/quota.test.ts',
+      name: 'a send waits until its sender has read what waits there',
+    },
+  },
+  {
+    name: 'synchronous-commit-off',
+    breaks: 'A first tick says that a message is on the disk.',
+    file: `${STORE}/transaction.ts`,
+    find: '  set jit = off`',
+    replace: '  set jit = off; set synchronous_commit = off`',
+    test: {
+      project: 'relay',
+      file: 'test/faults/power-cut.test.ts',
+      name: 'power cuts lose nothing ticked',
     },
   },
 ]

@@ -1,8 +1,10 @@
 // Runs one mutant: the simulation, or the test that it names, with its patch.
 
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Mutant } from './mutant.ts'
+import { pathToFileURL } from 'node:url'
+import { mutate, type Mutant } from './mutant.ts'
 
 export type Verdict =
   | { readonly is: 'running' }
@@ -12,6 +14,7 @@ export type Verdict =
   | { readonly is: 'skipped'; readonly why: string }
 
 const ROOT = join(import.meta.dirname, '../..')
+const PRELOAD = pathToFileURL(join(import.meta.dirname, 'preload.ts')).href
 const SKIPPED = /SKIPPED: (.*)/
 
 interface Outcome {
@@ -24,14 +27,14 @@ interface Outcome {
 
 /** Runs it for so many seconds at most; a test takes as long as it takes. */
 export async function runMutant(mutant: Mutant, seconds: number): Promise<Verdict> {
+  mutate(mutant, readFileSync(join(ROOT, mutant.file), 'utf8')) // throws where it does not fit
   return mutant.test ? runTest(mutant.name, mutant.test) : runSimulation(mutant.name, seconds)
 }
 
 async function runSimulation(name: string, seconds: number): Promise<Verdict> {
-  const preload = ['--import', join(import.meta.dirname, 'preload.ts')]
   const script = join(ROOT, 'test/simulation/main.ts')
   const limits = ['--workers', '1', '--histories', '1000000', '--seconds', String(seconds)]
-  const { code, output, tookS } = await run([...preload, script, ...limits, '--json'], name)
+  const { code, output, tookS } = await run([script, ...limits, '--json'], name)
   const outcome = outcomeIn(output)
   if (outcome === undefined) throw new Error(`mutant ${name} did not run:\n${output}`)
   const took = `${outcome.histories} histories, ${tookS.toFixed(1)} s`
@@ -59,12 +62,15 @@ async function runTest(name: string, test: NonNullable<Mutant['test']>): Promise
   if (why !== undefined) return { is: 'skipped', why }
   const took = `${tookS.toFixed(1)} s`
   if (code === 0) return { is: 'survived', took }
+  // Not that something was in the way of the test.
+  if (!output.includes('AssertionError')) throw new Error(`mutant ${name} did not run:\n${output}`)
   return { is: 'red', by: test.file, what: test.name, took }
 }
 
 async function run(args: readonly string[], mutant: string) {
   const began = performance.now()
-  const env = { ...process.env, MUTANT: mutant }
+  // Also for the services that a test starts as processes of their own.
+  const env = { ...process.env, MUTANT: mutant, NODE_OPTIONS: `--import ${PRELOAD}` }
   const child = spawn(process.execPath, args, { cwd: ROOT, env })
   let output = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))

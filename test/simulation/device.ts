@@ -13,6 +13,7 @@ import type { LinkEvents } from '../../clients/sdk/src/link.ts'
 import { load } from '../../clients/sdk/src/load.ts'
 import type { Change, Message, Records } from '../../clients/sdk/src/storage.ts'
 import type { Turn } from '../../clients/sdk/src/turn.ts'
+import type { DownFrame } from '../../services/gateway/src/socket.ts'
 import { createDisk, type Disk } from './disk.ts'
 import { createWatch } from './watch.ts'
 import type { Lanes } from './lanes.ts'
@@ -28,8 +29,8 @@ export interface DeviceOptions {
   readonly violation: (what: string) => void
   /** How often the store was restored so far. */
   readonly restores: () => number
-  /** Called with each frame that a gateway says to it. */
-  readonly said: (frame: Parameters<Parameters<typeof createLine>[0]['said']>[0]) => void
+  /** Called with each frame that a gateway says to it; how often was it restored when it dialled? */
+  readonly said: (frame: DownFrame, restores: number) => void
 }
 
 export type SimulatedDevice = ReturnType<typeof createDevice>
@@ -50,7 +51,7 @@ export function createDevice(options: DeviceOptions) {
     dials: own.deviceId,
     stopped: undefined as StopReason | undefined,
   }
-  const watch = createWatch(name, violation, options.restores)
+  const watch = createWatch(name, violation)
   const disk: Disk = createDisk({ lanes, name, isFine: profile.isFineStorage, committed })
   let run: Run | undefined
   let line: Line | undefined
@@ -84,7 +85,9 @@ export function createDevice(options: DeviceOptions) {
   function dial(_url: string, events: LinkEvents) {
     state.dials += 1
     const at = `${name} ${state.dials}`
-    line = createLine({ lanes, name: at, events, said, heard: watch.heard })
+    const restores = options.restores()
+    const tell = (frame: DownFrame) => said(frame, restores)
+    line = createLine({ lanes, name: at, events, said: tell, heard: watch.heard })
     watch.dialled()
     const gateway = relay.gateway(state.dials)
     gatewayName = gateway.name

@@ -59,11 +59,10 @@ export function createLedger({ devices, database, violation, databaseNowMs }: Le
     )
   }
 
-  function firstTick(device: SimulatedDevice, lastNo: number): void {
+  function firstTick(device: SimulatedDevice, lastNo: number, restoresThen: number): void {
     const { accountId, deviceId } = device.own
     const row = database.tables().senders.get(senderKey(accountId, deviceId))
-    const isOld = device.watch.restores() !== restores
-    if (!isOld && (row?.sent_no ?? 0) < lastNo) {
+    if (restoresThen === restores && (row?.sent_no ?? 0) < lastNo) {
       violation(`first tick of ${device.name} ${lastNo} before its commit`)
     }
   }
@@ -109,8 +108,8 @@ export function createLedger({ devices, database, violation, databaseNowMs }: Le
       }
     },
 
-    said(device: SimulatedDevice, frame: DownFrame): void {
-      if (frame.$case === 'stored') firstTick(device, frame.value.lastNo)
+    said(device: SimulatedDevice, frame: DownFrame, restoresThen: number): void {
+      if (frame.$case === 'stored') firstTick(device, frame.value.lastNo, restoresThen)
       if (frame.$case !== 'delivered') return
       for (const { first, last } of frame.value.nos) {
         for (let no = first; no <= last; no += 1) {

@@ -15,6 +15,7 @@ history. The first that fails is made as short as it can be and printed with how
   --histories <n>    how many (default 100000)
   --seconds <n>      at most so long, of real time (default: no limit)
   --seed <n>         the first seed (default 1); without --histories that one alone
+  --only <text>      only those whose name has it: a directed schedule's, or \`random\`
   --schedule <text>  instead of the seed's own commands: \`send:0:0 flow:3:20 …\`
   --workers <n>      processes (default: one for each core)
   --json             the outcome as one line, and nothing made short`
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     histories: { type: 'string' },
     seconds: { type: 'string' },
     seed: { type: 'string' },
+    only: { type: 'string', default: '' },
     schedule: { type: 'string' },
     workers: { type: 'string' },
     worker: { type: 'boolean' },
@@ -88,7 +90,7 @@ async function tellOutcome(histories: number, seed: number | undefined): Promise
 
 function startWorker(index: number): Promise<Found> {
   const args = ['--worker', '--seed', String(seed + index), '--histories', String(histories)]
-  const limits = ['--workers', String(workers), '--seconds', String(seconds)]
+  const limits = ['--workers', String(workers), '--seconds', String(seconds), '--only', values.only]
   const child = fork(import.meta.filename, [...args, ...limits], { execArgv: process.execArgv })
   return new Promise((resolve, reject) => {
     child.once('message', (found) => resolve(found as Found))
@@ -101,8 +103,10 @@ async function playFrom(first: number, count: number, step: number): Promise<Fou
   const until = realNow() + BigInt(Math.round(Math.min(seconds, 1e6) * 1e9))
   let played = 0
   for (let at = first; at < first + count; at += step) {
+    const history = historyOf(at)
+    if (!history.name.includes(values.only)) continue
     played += 1
-    if ((await play(historyOf(at))).length > 0) return { played, seed: at }
+    if ((await play(history)).length > 0) return { played, seed: at }
     if (realNow() > until) break
   }
   return { played }

@@ -61,6 +61,7 @@ export const REPLICAS = 2
 export function createRelay(options: RelayOptions) {
   const { lanes, profile, database, directory } = options
   const presence = createPresence()
+  told.bug = options.bug
   const sealer = createSealer()
   const subscribers = new Map<string, Set<HandleMessage>>()
   const directoryProcess: Process = { name: 'directory', isAlive: true }
@@ -125,7 +126,6 @@ export function createRelay(options: RelayOptions) {
     const stopping = new AbortController()
     const epochs = createEpochs()
     const registry = createRegistry()
-    const events = createEvents(logOf(options.bug))
     const stream = createWrites({ ...calls, caller: process, stores, epochs })
     const writes: SimulatedWrites = {
       ...stream,
@@ -245,6 +245,12 @@ const GATEWAY_CONFIG = {
   reconcileMs: 8_000,
   trace: { ratio: 0, accounts: '', perMinuteMax: 0 },
 }
+
+/** Of the world that is played now. */
+const told: { bug: RelayOptions['bug'] } = { bug: () => undefined }
+
+/** Metrics are the process's and stay registered, so all gateways of all worlds share theirs. */
+const events = createEvents(logOf((what, error) => told.bug(what, error)))
 
 /** Only what is a bug is of interest. */
 function logOf(bug: RelayOptions['bug']): Logger {

@@ -77,6 +77,12 @@ export const SCHEDULES: readonly Schedule[] = [
     steps: 'send a1, send a1, some, break a, send a1, some, break a, wait, arrive',
   },
   {
+    name: 'Postgres is gone between two batches of one device',
+    steps:
+      'send a1, some, send a1, some, send a1, some, break-database, some, wait, send a1, some, wait',
+    profile: { isFineDatabase: true },
+  },
+  {
     name: 'notices wait for a sender that is away',
     steps: 'leave b1, leave b2, send a1, arrive, leave a1, expire, arrive, expire, arrive',
   },
@@ -89,7 +95,8 @@ export const SCHEDULES: readonly Schedule[] = [
   },
   {
     name: 'asked for a status while the message expires',
-    steps: 'leave b1, leave b2, send a1, arrive, dial a1, some, stall, expire, arrive, release',
+    steps:
+      'leave b1, leave b2, send a1, arrive, dial a1, wait, some, stall, expire, arrive, release',
     profile: { isFineDatabase: true },
   },
   {
@@ -103,11 +110,11 @@ export const SCHEDULES: readonly Schedule[] = [
   {
     name: 'an ack of an older history arrives late',
     steps:
-      'leave b2, send a1, some, stall, leave b1, cut a1, restore, send a1, wait, arrive, ' +
+      'copy, leave b2, send a1, some, stall, leave b1, cut a1, restore, send a1, wait, arrive, ' +
       'release, arrive',
   },
   {
     name: 'the history goes back beneath a message that was delivered',
-    steps: 'send a1, some, cut a1, some, restore, wait, arrive',
+    steps: 'copy, send a1, some, cut a1, some, restore, wait, arrive',
   },
 ]

@@ -11,21 +11,14 @@ export interface Watch {
   hasMissed(epoch: string, seq: number): boolean
   /** Whose the entry is that it was last pushed under this seq: the sender's device and number. */
   nameOf(seq: number): string
-  /** How often the store had been restored when the session opened. */
-  restores(): number
 }
 
-export function createWatch(
-  name: string,
-  violation: (what: string) => void,
-  restores: () => number,
-): Watch {
+export function createWatch(name: string, violation: (what: string) => void): Watch {
   let ackedSeq = 0
   let pushedSeq = 0
   let epoch = ''
   const missed: { epoch: string; firstSeq: number; lastSeq: number }[] = []
   const names = new Map<number, string>()
-  let restoresBefore = 0
 
   function pushed(firstSeq: number, lastSeq: number): void {
     if (firstSeq <= ackedSeq) violation(`${name} was pushed ${firstSeq} below acked ${ackedSeq}`)
@@ -43,7 +36,6 @@ export function createWatch(
     dialled() {
       ackedSeq = 0
       pushedSeq = 0
-      restoresBefore = restores()
     },
     heard(frame) {
       if (frame.$case === 'welcome') {
@@ -62,6 +54,5 @@ export function createWatch(
         ({ epoch, firstSeq, lastSeq }) => epoch === at && firstSeq <= seq && seq <= lastSeq,
       ),
     nameOf: (seq) => names.get(seq) ?? '',
-    restores: () => restoresBefore,
   }
 }

@@ -56,7 +56,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   async function admit(own: DeviceAddress): Promise<void> {
     const device = createDevice({
       ...{ own, lanes, profile, relay, violation, restores: ledger.restores },
-      said: (frame) => ledger.said(device, frame),
+      said: (frame, restores) => ledger.said(device, frame, restores),
     })
     devices.push(device)
     await device.start()
@@ -236,6 +236,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
 
   return {
     violations,
+    steps: () => lanes.count,
     /** Plays the history to its end; returns what was violated. */
     async play(): Promise<readonly string[]> {
       await begin()
