@@ -32,14 +32,14 @@ export function createGateway(
   { defer, stopping }: Pick<Scope, 'defer' | 'stopping'>,
 ): (socket: DeviceSocket) => Promise<void> {
   const { gatewayId, store, directoryClient, bus, epochs, registry, events } = parts
-  const { allSendsMax, allSendBytesMax, reconcileMs } = config
-  const budget = createBudget({ countMax: allSendsMax, bytesMax: allSendBytesMax })
+  const { allSendsMax, allSendBytesMax, answerMs, reconcileMs } = config
+  const budget = createBudget({ countMax: allSendsMax, bytesMax: allSendBytesMax, answerMs })
   const directory = createDirectory({
     validation: directoryClient,
     store,
     epochs,
     events,
-    answerMs: config.answerMs,
+    answerMs,
     onUnlinked: registry.unlinked,
   })
   const signals = createSignals({

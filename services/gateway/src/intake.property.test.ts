@@ -111,7 +111,7 @@ async function history(count: number, fates: Fate[], rules: ('accepted' | 'refus
       answerMs: 20_000,
       sendsMax: 64,
       sendBytesMax: 1_000_000,
-      budget: createBudget({ countMax: 1_000, bytesMax: 1_000_000 }),
+      budget: createBudget({ countMax: 1_000, bytesMax: 1_000_000, answerMs: 2_000 }),
     },
   )
 

@@ -40,7 +40,11 @@ function bench(options: { sentNo?: number; sendsMax?: number; countMax?: number 
   const said: string[] = []
   const validations: { no: number; answer: (outcome: SendVerdict['outcome']) => void }[] = []
   const appends: { no: number; answer: (outcome: Outcome) => void }[] = []
-  const budget = createBudget({ countMax: options.countMax ?? 1_000, bytesMax: 1_000_000 })
+  const budget = createBudget({
+    countMax: options.countMax ?? 1_000,
+    bytesMax: 1_000_000,
+    answerMs: 2_000,
+  })
   const intake = createIntake(
     {
       validate: ({ no }) =>

@@ -58,7 +58,10 @@ export interface Intake {
 }
 
 export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake {
-  const queue = createSendQueue(options, parts)
+  const queue = createSendQueue(options, {
+    ...parts,
+    stalled: () => isClosed || parts.end(unavailable('sends have no answers')),
+  })
   const { lane } = queue
   const patience = createPatience(lane, options.answerMs, parts.end)
   let sentNo = options.sentNo

@@ -22,9 +22,16 @@ export interface SendBounds {
   readonly budget: Budget
 }
 
+interface SendQueueParts {
+  pause(): void
+  resume(): void
+  /** The session has waited in vain for room in the gateway's budget: nobody is answered. */
+  stalled(): void
+}
+
 export function createSendQueue(
   { sendsMax, sendBytesMax, budget }: SendBounds,
-  { pause, resume }: { pause(): void; resume(): void },
+  { pause, resume, stalled }: SendQueueParts,
 ): SendQueue {
   const lane: LaneSend[] = []
   const waiting: (() => void)[] = []
@@ -32,20 +39,22 @@ export function createSendQueue(
   let isPaused = false
   const isFull = () => lane.length >= sendsMax || bytesInLane >= sendBytesMax
 
+  const waiter = { resume: resumeIfRoom, fail: () => isPaused && stalled() }
+
   function resumeIfRoom() {
     if (!isPaused || isFull()) return
-    if (budget.isSpent()) return budget.whenRoom(resumeIfRoom)
+    if (budget.isSpent()) return budget.whenRoom(waiter)
     isPaused = false
     resume()
   }
 
-  function leave() {
+  function leave(isAnswered: boolean) {
     const oldest = lane.shift()
     // Cleared meanwhile: an answer may have ended the session.
     if (oldest === undefined) return
-    const { bytes } = oldest
+    const { bytes, since } = oldest
     bytesInLane -= bytes
-    budget.giveBack(bytes)
+    budget.giveBack(bytes, performance.now() - since, isAnswered)
     resumeIfRoom()
     if (lane.length === 0) for (const resolve of waiting.splice(0)) resolve()
   }
@@ -59,11 +68,11 @@ export function createSendQueue(
       if (isPaused || (!isFull() && !budget.isSpent())) return
       isPaused = true
       pause()
-      if (!isFull()) budget.whenRoom(resumeIfRoom)
+      if (!isFull()) budget.whenRoom(waiter)
     },
-    leave,
+    leave: () => leave(true),
     clear() {
-      while (lane.length > 0) leave()
+      while (lane.length > 0) leave(false)
     },
     async empty() {
       if (lane.length > 0) await new Promise<void>((resolve) => waiting.push(resolve))
