@@ -83,6 +83,7 @@ is no verdict.
   --rate <n>        messages a second that the devices try for (default 600)
   --accounts <n>    of proper devices (default 60)
   --crashers <n>    devices whose processes die now and then (default 4)
+  --unruly <n>      devices that break the protocol (default 3)
   --no-churn        no accounts and devices that come and go
   --replicas <n>    of each service (default 2)
   --faults <names>  between commas, * at the end of one; none; default: all

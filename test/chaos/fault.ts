@@ -13,12 +13,14 @@ export interface Fault {
   readonly name: string
   /** What breaks. */
   readonly target: string
-  /** Without it the fault is skipped, with a line that says so. */
-  readonly needs?: 'root'
+  /** What this machine lacks for it; it is skipped then, with a line that says so. */
+  lacks?(): Promise<string | undefined>
   /** How long it lasts, at least and at most. [0, 0]: `inject` resolves when it is over. */
   readonly lastsMs: readonly [number, number]
   /** While it lasts nothing can be committed: whoever ticks then what was sent then, lies. */
   readonly stopsCommits?: true
+  /** The store forgets: no accounts and devices come and go, and none breaks the protocol. */
+  readonly rollsBack?: true
   /** Weight in a random schedule; 1 by default, 0: only where it is named. */
   readonly weight?: number
   /** Changes how Postgres is started, before the run; what it opens is closed with the scope. */

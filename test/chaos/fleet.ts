@@ -41,11 +41,14 @@ export interface FleetOptions {
   readonly messagesPerSecond: number
   /** Whether accounts and devices come and go. */
   readonly churns: boolean
+  /** Devices that break the protocol. */
+  readonly unruly: number
 }
 
 const SWARMS = 2
 const WRITERS = 3
-const OUTSTANDING_MAX = 24
+/** So much piles up on a device while it cannot send: what an outage has cost is made up for. */
+const OUTSTANDING_MAX = 100
 const BODY_BYTES = 256
 /** Of ten accounts of a swarm. */
 const ROLES: readonly Role[] = [
@@ -81,7 +84,7 @@ export async function openFleet(options: FleetOptions, random: Random, scope: Sc
 function ordersOf(options: FleetOptions): MemberOrder[] {
   const { place, seed, accounts, crashers, messagesPerSecond } = options
   const load: Load = {
-    everyMs: ((accounts + crashers) / messagesPerSecond) * 1_000,
+    everyMs: ((accounts + crashers + options.unruly) / messagesPerSecond) * 1_000,
     outstandingMax: OUTSTANDING_MAX,
     bodyBytes: BODY_BYTES,
   }
@@ -98,6 +101,9 @@ function ordersOf(options: FleetOptions): MemberOrder[] {
   const writers = Array.from({ length: WRITERS }, (_, index): AccountOrder => {
     return { key: `w${index}`, role: 'steady', companions: 0 }
   })
+  const unruly = Array.from({ length: options.unruly }, (_, index): AccountOrder => {
+    return { key: `u${index}`, role: 'unruly', companions: 0 }
+  })
   const order = (group: readonly AccountOrder[], index: number): SwarmOrder => {
     return { place, seed: seed * 100 + index, accounts: group, load }
   }
@@ -106,6 +112,7 @@ function ordersOf(options: FleetOptions): MemberOrder[] {
       return { program: 'swarm.ts', order: order(group, index) }
     }),
     ...(options.churns ? [{ program: 'churn.ts', order: order(writers, 90) }] : []),
+    ...(options.unruly > 0 ? [{ program: 'unruly.ts', order: order(unruly, 91) }] : []),
   ]
 }
 

@@ -22,6 +22,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '600' },
     accounts: { type: 'string', default: '60' },
     crashers: { type: 'string', default: '4' },
+    unruly: { type: 'string', default: '3' },
     replicas: { type: 'string', default: '2' },
     faults: { type: 'string' },
     json: { type: 'string' },
@@ -40,14 +41,16 @@ else if (values.judge !== undefined) process.exitCode = judgeAgain(values.judge)
 else process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const { faults, notes } = chooseFaults(values.faults, process.getuid?.() === 0)
+  const { faults, notes } = await chooseFaults(values.faults)
+  const rollsBack = faults.some((fault) => fault.rollsBack)
   const options: RunOptions = {
     seed: number('seed', 0),
     minutes: number('minutes', 0.5),
     messagesPerSecond: number('rate', 1),
     accounts: number('accounts', 6),
     crashers: number('crashers', 0),
-    churns: values.churn,
+    churns: values.churn && !rollsBack,
+    unruly: rollsBack ? 0 : number('unruly', 0),
     replicas: number('replicas', 1),
     faults,
     isEach: values.each,
@@ -57,6 +60,7 @@ async function main(): Promise<number> {
   }
   const progress = createProgress(process.stdout)
   for (const note of notes) progress.say(note)
+  if (rollsBack) progress.say('with a restore: nobody comes and goes, nobody breaks the protocol')
   const folder = makeRunFolder()
   const scope = openScope('chaos', { drainMs: 60_000 })
   const stopping = new AbortController()
@@ -101,7 +105,7 @@ function replayCommand({ seed, minutes }: RunOptions): string {
 }
 
 function number(
-  name: 'seed' | 'minutes' | 'rate' | 'accounts' | 'crashers' | 'replicas',
+  name: 'seed' | 'minutes' | 'rate' | 'accounts' | 'crashers' | 'unruly' | 'replicas',
   min: number,
 ) {
   const value = Number(values[name])

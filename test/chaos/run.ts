@@ -23,6 +23,7 @@ export interface RunOptions {
   readonly accounts: number
   readonly crashers: number
   readonly churns: boolean
+  readonly unruly: number
   readonly faults: readonly Fault[]
   /** Instead of a random schedule each fault once, alone, and as long as that takes. */
   readonly isEach: boolean
@@ -107,7 +108,7 @@ export async function runChaos(options: RunOptions, parts: RunParts): Promise<vo
   enter('drain')
   await drain(fleet, signal)
   history.record({ at: 'rows', left: await rowsLeft(stack, signal) })
-  await within(fleet.finish(), 'the devices did not end')
+  await within(fleet.finish(), 'the devices did not end', signal)
   enter('end')
   history.close()
 }
@@ -166,7 +167,7 @@ async function inject(planned: Planned, number: number, injecting: Injecting): P
 
 /** Until every send has both ticks and every device is connected; or the time is up. */
 async function drain(fleet: OpenFleet, signal: AbortSignal): Promise<void> {
-  await within(fleet.quieten(), 'the devices did not stop sending')
+  await within(fleet.quieten(), 'the devices did not stop sending', signal)
   const deadline = performance.now() + DRAIN_MS_MAX
   while (performance.now() < deadline) {
     const { unfinished, connected, devices } = fleet.figures()
@@ -175,11 +176,14 @@ async function drain(fleet: OpenFleet, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function within(work: Promise<void>, otherwise: string): Promise<void> {
-  const late = sleep(OBEDIENCE_MS_MAX, undefined, { ref: false }).then(() => {
+async function within(work: Promise<void>, otherwise: string, signal: AbortSignal) {
+  const ended = new AbortController()
+  const either = { signal: AbortSignal.any([signal, ended.signal]) }
+  const late = sleep(OBEDIENCE_MS_MAX, undefined, either).then(() => {
     throw new Error(`${otherwise} within ${OBEDIENCE_MS_MAX / 1_000} s`)
   })
-  await Promise.race([work, late])
+  late.catch(() => undefined) // the work was done in time
+  await Promise.race([work, late]).finally(() => ended.abort())
 }
 
 /** What lies in Postgres once everything has come to rest: nothing, within 5 s. */

@@ -64,7 +64,10 @@ export interface Stack {
   /** Where devices connect. */
   readonly url: string
   readonly replicas: readonly Replica[]
-  readonly postgres: PrivatePostgres & { readonly dataFolder: string }
+  readonly postgres: PrivatePostgres & {
+    readonly dataFolder: string
+    readonly socketFolder: string
+  }
   readonly nats: ServerProcess
   readonly redis: PrivateRedis
   /** By name: `devices > gateway`, `gateway > envelope-store 2`, `envelope-store > postgres`, … */
@@ -146,7 +149,7 @@ async function openPostgres({ folder, postgres }: StackSetting, scope: Scope) {
   scope.defer('postgres', () => server.stop())
   await createDatabase(server.url, DATABASE)
   await prepareDatabase(withDatabase(server.url, DATABASE))
-  return Object.assign(server, { dataFolder })
+  return Object.assign(server, { dataFolder, socketFolder: socketFolder(folder) })
 }
 
 function socketFolder(folder: string): string {

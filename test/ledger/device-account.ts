@@ -31,6 +31,7 @@ export function accountFor(history: readonly DeviceEvent[]): DeviceAccount | und
   const gaps: number[] = []
   let readyAt = Infinity
   let missedEntries = 0
+  let epoch = ''
   let isPresent = false
   let hasLeft = false
   const keep = (names: readonly (readonly [MessageName, string])[], t: number) => {
@@ -42,8 +43,12 @@ export function accountFor(history: readonly DeviceEvent[]): DeviceAccount | und
     else if (event.at === 'received') received.add(event.of)
     else if (event.at === 'gap') gaps.push(event.t)
     else if (event.at === 'missed') missedEntries += event.lastSeq - event.firstSeq + 1
-    else if (event.at === 'welcome') readyAt = Math.min(readyAt, event.t)
-    else if (event.at === 'present') isPresent = true
+    else if (event.at === 'welcome') {
+      readyAt = Math.min(readyAt, event.t)
+      // It may be killed before it can say so itself.
+      if (epoch !== '' && epoch !== event.epoch) gaps.push(event.t)
+      epoch = event.epoch
+    } else if (event.at === 'present') isPresent = true
     else if (event.at === 'opened' || event.at === 'stopped') isPresent = false
     else if (event.at === 'leaving' && event.device === opened.device) hasLeft = true
   }

@@ -12,6 +12,7 @@ import {
   patiently,
   type Place,
   registerPatiently,
+  unfinishedOf,
 } from './observed-device.ts'
 import type { Figures, Load, SwarmOrder } from './orders.ts'
 import { serve } from './serve.ts'
@@ -191,7 +192,7 @@ function figures(churn: Churn): Figures {
     rejected: total('rejected'),
     delivered: total('delivered'),
     received: total('received'),
-    unfinished: there.reduce((sum, { device }) => sum + device.unfinished().length, 0),
+    unfinished: there.reduce((sum, one) => sum + unfinishedOf(one), 0),
     devices: there.length,
     connected: there.filter(({ device }) => device.isConnected()).length,
   }

@@ -54,6 +54,8 @@ export interface DeviceStats {
   rejected: number
   delivered: number
   received: number
+  /** Durable here, whether the application has had it or not. */
+  kept: number
 }
 
 export interface Store {
@@ -63,6 +65,7 @@ export interface Store {
   readonly url: string
 }
 
+const NOTHING = { attempted: 0, stored: 0, rejected: 0, delivered: 0, received: 0, kept: 0 }
 const RETRY_MS = 500
 const SCHEDULE = { firstMs: 10_000, everyMs: 60_000, oldEvery: 10 }
 
@@ -108,9 +111,10 @@ export async function openObserved(store: Store, order: DeviceOrder): Promise<Ob
   const identity = await file.read('identity', 'self')
   if (identity?.address === undefined) throw new Error(`${key} has no address`)
   history.record({ at: 'opened', device: addressKey(identity.address), role })
-  await recordFound(file, history)
-  const storage = observedStorage({ storage: file, history, ...(crashPoint && { crashPoint }) })
-  const stats: DeviceStats = { attempted: 0, stored: 0, rejected: 0, delivered: 0, received: 0 }
+  const stats: DeviceStats = { ...NOTHING, kept: await recordFound(file, history) }
+  const onKept = (count: number) => void (stats.kept += count)
+  const watching = { history, onKept, ...(crashPoint && { crashPoint }) }
+  const storage = observedStorage({ storage: file, ...watching })
   let stoppedBy: string | undefined
   const device = await openDevice({
     ...{ storage, url, clientName: 'chaos', clientVersion: '1.0.0', askSchedule: SCHEDULE },
@@ -139,6 +143,11 @@ export async function openObserved(store: Store, order: DeviceOrder): Promise<Ob
   }
 }
 
+/** What has not come to its end here: sends without both ticks, messages that nobody has had. */
+export function unfinishedOf({ device, stats }: Pick<ObservedDevice, 'device' | 'stats'>): number {
+  return device.unfinished().length + Math.max(0, stats.kept - stats.received)
+}
+
 function recordEvents(device: Device, history: DeviceHistory, stats: DeviceStats): void {
   device.on('stored', ({ no }) => {
     stats.stored++
@@ -162,6 +171,6 @@ function recordEvents(device: Device, history: DeviceHistory, stats: DeviceStats
   device.on('new-epoch', () => history.record({ at: 'gap' }))
 }
 
-function noticeName(kind: NoticeKind): string {
+export function noticeName(kind: NoticeKind): string {
   return Object.entries(NoticeKind).find(([, value]) => value === kind)?.[0] ?? String(kind)
 }

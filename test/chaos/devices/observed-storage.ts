@@ -13,12 +13,14 @@ const ROWS_MAX = 100_000
 export interface ObservedStorageOptions {
   readonly storage: Storage
   readonly history: DeviceHistory
+  /** So many messages are durable. */
+  readonly onKept: (count: number) => void
   /** Called around each commit that changes more than ticks; may never return. */
   readonly crashPoint?: (when: 'before' | 'after') => void
 }
 
 export function observedStorage(options: ObservedStorageOptions): Storage {
-  const { storage, history, crashPoint } = options
+  const { storage, history, onKept, crashPoint } = options
   return {
     read: (table, key) => storage.read(table, key),
     list: (table, afterKey, limit) => storage.list(table, afterKey, limit),
@@ -37,6 +39,7 @@ export function observedStorage(options: ObservedStorageOptions): Storage {
       await storage.commit(changes)
       const of = changes.filter(isPut('inbox')).map(({ value }) => kept(value))
       if (of.length > 0) history.record({ at: 'kept', of })
+      onKept(of.length)
       crashPoint?.('after')
     },
   }
@@ -56,8 +59,11 @@ export function nameOf({ sender, no }: Message): MessageName {
   return `${addressKey(sender)}#${no}`
 }
 
-/** Writes what the storage holds of an earlier process, which may have died before it could. */
-export async function recordFound(storage: Storage, history: DeviceHistory): Promise<void> {
+/**
+ * Writes what the storage holds of an earlier process, which may have died before it could. Returns
+ * how many messages wait for the application.
+ */
+export async function recordFound(storage: Storage, history: DeviceHistory): Promise<number> {
   const inbox = await storage.list('inbox', '', ROWS_MAX)
   const messages = (await storage.list('message', '', ROWS_MAX)).map(({ value }) => value)
   history.record({
@@ -67,6 +73,7 @@ export async function recordFound(storage: Storage, history: DeviceHistory): Pro
     delivered: reachedBy(messages, 'delivered'),
     closed: reachedBy(messages, 'closed'),
   })
+  return inbox.length
 }
 
 function reachedBy(messages: readonly OutgoingMessage[], end: 'delivered' | 'closed') {

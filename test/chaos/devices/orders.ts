@@ -10,8 +10,9 @@ import type { Place } from './observed-device.ts'
  *   sleepy   goes offline now and then
  *   picky    cannot process one message in fifty until it is sent again
  *   crashy   its process dies at any moment, most of all around a commit
+ *   unruly   breaks the protocol, frame by frame
  */
-export type Role = 'steady' | 'slow' | 'sleepy' | 'picky' | 'crashy'
+export type Role = 'steady' | 'slow' | 'sleepy' | 'picky' | 'crashy' | 'unruly'
 
 export interface AccountOrder {
   readonly key: string
@@ -57,7 +58,7 @@ export interface Figures {
   readonly rejected: number
   readonly delivered: number
   readonly received: number
-  /** Sends that have not both their ticks. */
+  /** Sends that have not both their ticks; messages that the application has not had yet. */
   readonly unfinished: number
   readonly devices: number
   readonly connected: number

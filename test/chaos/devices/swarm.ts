@@ -11,6 +11,7 @@ import {
   patiently,
   registerPatiently,
   type Store,
+  unfinishedOf,
 } from './observed-device.ts'
 import type { AccountOrder, Figures, Role, SwarmOrder } from './orders.ts'
 import { pickyCodec } from './picky-codec.ts'
@@ -160,9 +161,11 @@ async function makeGroup({ seats }: Swarm): Promise<{ to: To; members: string[] 
   return { to: { conversation: conversationId }, members: [first.account, ...members] }
 }
 
-function figuresOf({ stats, device }: ObservedDevice): Figures {
-  const unfinished = device.unfinished().length
-  return { ...stats, unfinished, devices: 1, connected: device.isConnected() ? 1 : 0 }
+function figuresOf(observed: ObservedDevice): Figures {
+  const { attempted, stored, rejected, delivered, received } = observed.stats
+  const counts = { attempted, stored, rejected, delivered, received }
+  const connected = observed.device.isConnected() ? 1 : 0
+  return { ...counts, unfinished: unfinishedOf(observed), devices: 1, connected }
 }
 
 function figures({ seats }: Swarm): Figures {

@@ -1,10 +1,9 @@
 // Postgres' disk: its plug is pulled, or it is full. Both need Postgres' data on a disk of their own
-// (../disk.ts), which the first of them that a run prepares puts there. Drawn only where they are
-// named: not every root can mount.
+// (../disk.ts), which the first of them that a run prepares puts there. Not every root can mount one.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '@twotick/chassis'
-import { type Disk, openDisk } from '../disk.ts'
+import { type Disk, missingForDisk, openDisk } from '../disk.ts'
 import type { Fault } from '../fault.ts'
 import type { PostgresSetting, Stack } from '../stack.ts'
 
@@ -15,13 +14,19 @@ const REVIVED_MS = 60_000
 const WAL_SETTINGS = { max_wal_size: '160MB', min_wal_size: '48MB', checkpoint_timeout: '30s' }
 
 const disks = new Map<string, Disk>()
+let found: Promise<string | undefined> | undefined
+
+/** Looked for once. */
+function missing(): Promise<string | undefined> {
+  return (found ??= missingForDisk())
+}
 
 export const powerCut: Fault = {
   name: 'power cut',
   target: 'postgres',
-  needs: 'root',
   lastsMs: [200, 2_000],
-  weight: 0,
+  weight: 2,
+  lacks: missing,
   prepare: giveOwnDisk,
   async inject({ postgres }) {
     const disk = diskOf(postgres.dataFolder)
@@ -38,9 +43,8 @@ export const powerCut: Fault = {
 export const diskFull: Fault = {
   name: 'disk full',
   target: 'postgres',
-  needs: 'root',
   lastsMs: [2_000, 6_000],
-  weight: 0,
+  lacks: missing,
   prepare: giveOwnDisk,
   async inject(stack) {
     const disk = diskOf(stack.postgres.dataFolder)

@@ -1,12 +1,14 @@
 // All faults there are. A random schedule draws from these; `--faults` names them.
 
 import type { Fault } from '../fault.ts'
+import { restoreBackup } from './backup.ts'
 import { deviceFaults } from './devices.ts'
 import { diskFaults } from './disk.ts'
 import { lineFaults } from './lines.ts'
 import { processFaults } from './processes.ts'
 import { redisFaults } from './redis.ts'
 import { slowFlush } from './slow-flush.ts'
+import { heldTransaction } from './transactions.ts'
 
 export const FAULTS: readonly Fault[] = [
   ...processFaults,
@@ -14,5 +16,7 @@ export const FAULTS: readonly Fault[] = [
   ...lineFaults,
   ...diskFaults,
   slowFlush,
+  heldTransaction,
+  restoreBackup,
   ...deviceFaults,
 ]

@@ -19,12 +19,11 @@ const COMMIT_DELAY_MS_MAX = 100
 /** Of the Postgres that was prepared last; none: `commit_delay` does it. */
 let delayFile: string | undefined
 
-/** As a fault of a run, where it is named: 20 to 300 ms a flush. */
+/** As a fault of a run: 20 to 300 ms a flush. */
 export const slowFlush: Fault = {
   name: 'slow fsync',
   target: 'postgres flush',
   lastsMs: [2_000, 10_000],
-  weight: 0,
   prepare: prepareSlowFlush,
   async inject(stack, random) {
     await slowDown(stack, random.whole(20, 300))

@@ -39,7 +39,9 @@ interface Siblings {
 }
 
 function isExcused(device: DeviceAccount, message: MessageAccount, siblings: Siblings): boolean {
-  const hasSibling = siblings.own.some((each) => each.kept.has(message.name))
+  const hasSibling = siblings.own.some(
+    (each) => each.kept.has(message.name) || each.device === message.sender,
+  )
   if (!hasSibling) return false
   if (device.gaps.some((gapAt) => gapAt > message.sentAt)) return true
   const before = siblings.excused.get(device) ?? 0
