@@ -72,7 +72,8 @@ export type DeviceEvent = { readonly t: number } & (
   /** How long the device had to wait for an answer to a send, or for a Welcome; only long waits. */
   | { readonly at: 'waited'; readonly ms: number; readonly what: 'send' | 'welcome' }
   // --- what was done to the device, and how it ended
-  /** Its storage was replaced by an old copy. */
+  /** A copy of its storage was made; and later it took the storage's place. */
+  | { readonly at: 'copied' }
   | { readonly at: 'restored' }
   /** About to be unlinked, evicted or deleted with its account. */
   | { readonly at: 'leaving'; readonly device: DeviceName }

@@ -11,7 +11,7 @@ import { type MessageAccount, messagesOf } from './message-account.ts'
 import { recoveries, type Recovery } from './recovery.ts'
 import { findOutOfOrder, findTwice } from './rules/effect.ts'
 import { type DevicesByAccount, findLost, findUnexpected } from './rules/reach.ts'
-import { findWrongEnds, findWrongPushes } from './rules/sessions.ts'
+import { findUnnoticedCopies, findWrongEnds, findWrongPushes } from './rules/sessions.ts'
 import { findMissingTicks, findTickLies, standstillsOf } from './rules/ticks.ts'
 
 export interface Verdict {
@@ -51,6 +51,7 @@ export function judge({ run, devices: histories }: Histories): Verdict {
     ...findMissingTicks(all, byAccount, byName),
     ...devices.flatMap(findWrongPushes),
     ...findWrongEnds(devices),
+    ...devices.flatMap(findUnnoticedCopies),
     ...findStuckRows(run, byAccount),
   ]
   return {

@@ -1,6 +1,8 @@
-// A process whose accounts come and go under traffic: devices are linked, unlinked and evicted,
-// accounts are deleted and made. A few writers, who stay, send to whoever is there.
+// A process whose accounts come and go under traffic: devices are linked, unlinked and evicted, or put
+// back to an old copy of their storage; accounts are deleted and made. A few writers, who stay, send to
+// whoever is there.
 
+import { copyFileSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addressKey, RefusalCode } from '@twotick/protocol'
 import { claimDevice, createLinkCode, RefusedError, StoppedError, type To } from '@twotick/sdk'
@@ -12,6 +14,7 @@ import {
   patiently,
   type Place,
   registerPatiently,
+  storagePath,
   unfinishedOf,
 } from './observed-device.ts'
 import type { Figures, Load, SwarmOrder } from './orders.ts'
@@ -23,7 +26,11 @@ const DEVICES_MAX = 5
 const PAUSE_MS = [200, 1_500] as const
 /** Of the steps of a family's life. */
 const DELETED = 0.08
-const UNLINKED = 0.3
+const UNLINKED = 0.25
+const RESTORED = 0.15
+const COPY_AGE_MS = [500, 4_000] as const
+/** In which an old copy of a storage should have found out that it is one. */
+const FOUND_OUT_MS_MAX = 10_000
 const ENDED_MS_MAX = 30_000
 const POLL_MS = 50
 
@@ -106,7 +113,9 @@ async function liveOne(churn: Churn, random: Random, signal: AbortSignal): Promi
       await deleteFamily(churn, family)
       return
     }
-    if (draw < DELETED + UNLINKED && companion !== undefined) await unlink(churn, family, companion)
+    const isOne = (probability: number) => companion !== undefined && draw < probability
+    if (companion && isOne(DELETED + UNLINKED)) await unlink(churn, family, companion)
+    else if (isOne(DELETED + UNLINKED + RESTORED)) await restore(churn, family, random)
     else await link(churn, family)
   }
 }
@@ -150,6 +159,33 @@ async function unlink(churn: Churn, family: Family, companion: ObservedDevice): 
     }),
   )
   await ended(churn, family, companion)
+}
+
+/** The first companion's storage is put back to an old copy; then it is unlinked. */
+async function restore(churn: Churn, family: Family, random: Random): Promise<void> {
+  const [companion] = family.companions
+  if (companion === undefined || companion.stopped() !== undefined) return
+  const path = storagePath(churn.place, companion.key)
+  const again = async (from: ObservedDevice, event: 'copied' | 'restored') => {
+    await from.close('away')
+    churn.past.push(from)
+    if (event === 'copied') copyFileSync(path, `${path}.copy`)
+    else {
+      for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
+      copyFileSync(`${path}.copy`, path)
+    }
+    const store = openStore(churn.place, from.key)
+    store.history.record({ at: event })
+    const opened = await openObserved(store, { key: from.key, role: 'churn' })
+    family.companions[0] = opened
+    return opened
+  }
+  const later = await again(companion, 'copied')
+  await sleep(random.whole(...COPY_AGE_MS))
+  const old = await again(later, 'restored')
+  const deadline = performance.now() + FOUND_OUT_MS_MAX
+  while (old.stopped() === undefined && performance.now() < deadline) await sleep(POLL_MS)
+  await unlink(churn, family, old)
 }
 
 async function deleteFamily(churn: Churn, family: Family): Promise<void> {

@@ -99,3 +99,23 @@ export function findWrongEnds(devices: readonly DeviceAccount[]): Finding[] {
     })
   })
 }
+
+/** An old copy of a storage is found out as soon as the relay knows more of its device. */
+export function findUnnoticedCopies({ device, history }: DeviceAccount): Finding[] {
+  let ackedSeq = 0
+  let copiedSeq: number | undefined
+  let isRestored = false
+  for (const [index, event] of history.entries()) {
+    if (event.at === 'ack') ackedSeq = Math.max(ackedSeq, event.seq)
+    else if (event.at === 'copied') copiedSeq = ackedSeq
+    else if (event.at === 'restored') isRestored = true
+    else if (event.at === 'welcome' && isRestored && copiedSeq !== undefined) {
+      if (event.ackedSeq <= copiedSeq) return []
+      const rest = history.slice(index)
+      if (rest.some((each) => each.at === 'stopped' && each.reason === 'forked')) return []
+      const what = `an old copy of its storage, of entry ${copiedSeq}, went on at ${event.ackedSeq}`
+      return [{ kind: 'wrongEnds', device, what }]
+    }
+  }
+  return []
+}
