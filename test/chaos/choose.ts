@@ -31,6 +31,6 @@ function byName(named: string): Fault[] {
       ? FAULTS.filter((fault) => fault.name.startsWith(name.slice(0, -1)))
       : FAULTS.filter((fault) => fault.name === name)
     if (found.length === 0) throw new Error(`no fault is named "${name}": --list has them all`)
-    return found
+    return found.map((fault) => ({ ...fault, weight: fault.weight || 1 }))
   })
 }

@@ -1,7 +1,7 @@
 // Goal: each count of the verdict is 0 over a run that went well, and turns red over the same run
 // with just that one thing gone wrong. A checker that nothing can fail proves nothing.
 
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import {
   ALICE,
   BOB,
@@ -123,25 +123,6 @@ it('unexpected: an entry of a mailbox is another one the second time', () => {
     run.bob.push({ t: 980, at: 'pushed', firstSeq: 2, of: [`${ALICE}#7`] })
   })
   expect(kinds).toEqual(['unexpected'])
-})
-
-describe('a storage that is put back to an old copy', () => {
-  const back: DeviceEvent[] = [
-    { t: 970, at: 'copied' },
-    { t: 971, at: 'ack', seq: 3 },
-    { t: 972, at: 'restored' },
-    { t: 973, at: 'welcome', session: 2, epoch: 'e', ackedSeq: 3 },
-  ]
-  it('must find out', () => {
-    expect(found((run) => run.bob.push(...back))).toEqual(['wrongEnds'])
-  })
-  it('need not, where the relay knows no more than the copy', () => {
-    expect(found((run) => run.bob.push(...back.filter(({ at }) => at !== 'ack')))).toContain(
-      'cursorLies',
-    )
-    const same = back.map((event) => (event.at === 'welcome' ? { ...event, ackedSeq: 2 } : event))
-    expect(found((run) => run.bob.push(...same))).toEqual([])
-  })
 })
 
 it('twice: kept again', () => {
