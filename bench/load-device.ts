@@ -141,12 +141,26 @@ function say(socket: BareSocket, frame: UpFrame): void {
   socket.send(Up.encode({ frame }).finish())
 }
 
+const TAG_BYTES = 8
+let tags = randomBytes(0)
+let tagAt = 0
+
+/** Random bytes are cheap by the thousand. */
+function nextTag(): Uint8Array {
+  if (tagAt === tags.length) {
+    tags = randomBytes(1_024 * TAG_BYTES)
+    tagAt = 0
+  }
+  tagAt += TAG_BYTES
+  return tags.subarray(tagAt - TAG_BYTES, tagAt)
+}
+
 /** A message of these bytes. */
 export function message(to: LoadDestination, no: number, ciphertext: Uint8Array): Send {
   return {
     no,
     prevNo: no - 1,
-    tag: randomBytes(8),
+    tag: nextTag(),
     to: { to: to.to },
     rosterVersion: to.rosterVersion,
     type: 1,

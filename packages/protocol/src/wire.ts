@@ -126,7 +126,8 @@ export class BinaryWriter {
 
   /** The message's bytes. Nothing can be written any more. */
   finish(): Uint8Array<ArrayBuffer> {
-    const message = this.buffer.slice(0, this.pos)
+    const message = allocate(this.pos)
+    message.set(this.buffer.subarray(0, this.pos))
     if (this.buffer.length <= KEPT_BYTES_MAX) kept = this.buffer
     this.buffer = NO_BYTES
     this.pos = 0
@@ -237,6 +238,23 @@ export class BinaryWriter {
 }
 
 const NO_BYTES = new Uint8Array(0)
+
+const POOL_BYTES = 8_192
+/** Browsers keep and send a view with all that is behind it: each message has its own memory there. */
+const POOLED_BYTES_MAX = 'process' in globalThis ? POOL_BYTES / 4 : 0
+let pool = NO_BYTES
+let pooled = 0
+
+/** Memory of its own for each small message costs more than writing it. */
+function allocate(bytes: number): Uint8Array<ArrayBuffer> {
+  if (bytes > POOLED_BYTES_MAX) return new Uint8Array(bytes)
+  if (pooled + bytes > pool.length) {
+    pool = new Uint8Array(POOL_BYTES)
+    pooled = 0
+  }
+  pooled += bytes
+  return pool.subarray(pooled - bytes, pooled)
+}
 
 function varintBytes(value: number): number {
   if (value < 0x80) return 1

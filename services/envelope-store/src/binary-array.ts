@@ -3,7 +3,7 @@
 // is written in its place: a buffer for each costs five times as much (ten for a UUID).
 
 const OID = { uuid: 2950, int8: 20, int2: 21, bytea: 17 }
-const UUID_BYTES = 16
+export const UUID_BYTES = 16
 
 /** Writes an element's bytes and returns where they end. */
 type WriteElement<T> = (buffer: Buffer, element: T, at: number) => number
@@ -73,19 +73,13 @@ export function byteaArray(values: readonly Uint8Array[]): Buffer {
   return encode(BYTEA, values)
 }
 
-/** The 16 bytes of a UUID. */
-export function uuidBytes(id: string): Buffer {
-  const buffer = Buffer.allocUnsafe(UUID_BYTES)
-  writeUuid(buffer, id, 0)
-  return buffer
-}
-
 // Where in the text the two digits of each byte are, and what a character is worth.
 const DIGITS_AT = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const
 const VALUES = new Uint8Array(128)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) VALUES[digit.charCodeAt(0)] = value
 
-function writeUuid(buffer: Buffer, id: string, at: number): number {
+/** Writes a UUID's 16 bytes, and returns where they end. */
+export function writeUuid(buffer: Buffer, id: string, at: number): number {
   for (const digit of DIGITS_AT) {
     const high = VALUES[id.charCodeAt(digit)] ?? 0
     const low = VALUES[id.charCodeAt(digit + 1)] ?? 0

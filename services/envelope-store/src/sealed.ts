@@ -17,11 +17,12 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { uuidBytes } from './binary-array.ts'
+import { UUID_BYTES, writeUuid } from './binary-array.ts'
 
 const KEY_ID_BYTES = 4
 const NONCE_BYTES = 12
 const AUTHENTICATION_BYTES = 16
+const ENCRYPTED_AT = KEY_ID_BYTES + NONCE_BYTES
 const COUNTER_END = 2 ** 32
 
 /** What sealing adds to the bytes of a content. */
@@ -43,50 +44,55 @@ export interface Sealer {
 export function createSealer(keys: readonly [Key, ...Key[]]): Sealer {
   const [current] = keys
   const byId = new Map(keys.map((key) => [key.id, key]))
-  const nextNonce = createNonces()
+  const writeNonce = createNonces()
 
   return {
     seal: (accountId, tag, content) => {
-      const nonce = nextNonce()
+      const plain = SealedContent.encode(content).finish()
+      const sealed = Buffer.allocUnsafe(SEAL_BYTES + plain.length)
+      sealed.writeUInt32BE(current.id)
+      const nonce = sealed.subarray(KEY_ID_BYTES, ENCRYPTED_AT)
+      writeNonce(nonce)
       const cipher = createCipheriv('aes-256-gcm', current.secret, nonce)
       cipher.setAAD(associatedData(accountId, tag))
-      const keyId = Buffer.allocUnsafe(KEY_ID_BYTES)
-      keyId.writeUInt32BE(current.id)
-      const encrypted = cipher.update(SealedContent.encode(content).finish())
-      return Buffer.concat([keyId, nonce, encrypted, cipher.final(), cipher.getAuthTag()])
+      sealed.set(cipher.update(plain), ENCRYPTED_AT)
+      cipher.final() // nothing: GCM has no padding
+      sealed.set(cipher.getAuthTag(), ENCRYPTED_AT + plain.length)
+      return sealed
     },
     open: (accountId, tag, sealed) => {
       const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
       assert(bytes.length >= SEAL_BYTES, 'a sealed entry is cut short')
       const key = byId.get(bytes.readUInt32BE(0))
       if (key === undefined) throw new Error(`no key with id ${bytes.readUInt32BE(0)}`)
-      const nonce = bytes.subarray(KEY_ID_BYTES, KEY_ID_BYTES + NONCE_BYTES)
+      const nonce = bytes.subarray(KEY_ID_BYTES, ENCRYPTED_AT)
       const decipher = createDecipheriv('aes-256-gcm', key.secret, nonce)
       decipher.setAAD(associatedData(accountId, tag))
       decipher.setAuthTag(bytes.subarray(-AUTHENTICATION_BYTES))
-      const encrypted = bytes.subarray(KEY_ID_BYTES + NONCE_BYTES, -AUTHENTICATION_BYTES)
+      const encrypted = bytes.subarray(ENCRYPTED_AT, -AUTHENTICATION_BYTES)
       return SealedContent.decode(Buffer.concat([decipher.update(encrypted), decipher.final()]))
     },
   }
 }
 
 function associatedData(accountId: AccountId, tag: Uint8Array): Buffer {
-  return Buffer.concat([uuidBytes(accountId), tag])
+  const both = Buffer.allocUnsafe(UUID_BYTES + tag.length)
+  writeUuid(both, accountId, 0)
+  both.set(tag, UUID_BYTES)
+  return both
 }
 
-function createNonces(): () => Buffer {
+function createNonces(): (nonce: Buffer) => void {
   let random = randomBytes(NONCE_BYTES - 4)
   let counter = 0
-  return () => {
+  return (nonce) => {
     if (counter === COUNTER_END) {
       random = randomBytes(NONCE_BYTES - 4)
       counter = 0
     }
-    const nonce = Buffer.allocUnsafe(NONCE_BYTES)
     random.copy(nonce)
     nonce.writeUInt32BE(counter, NONCE_BYTES - 4)
     counter += 1
-    return nonce
   }
 }
 
