@@ -79,6 +79,8 @@ faults, and judges what the devices have seen. Exit code 0: the promise held; 1:
 is no verdict.
 
   --seed <n>        of the schedule (default: a random one)
+  --seeds <a-b>     all of these, one run after another; a line of JSON for each goes to --json (default
+                    chaos.jsonl), a table of them to --table (default beside it)
   --minutes <n>     with traffic (default 3); then it drains, a minute and a quarter at most
   --rate <n>        messages a second that the devices try for (default 600)
   --accounts <n>    of proper devices (default 60)
@@ -87,7 +89,8 @@ is no verdict.
   --no-churn        no accounts and devices that come and go
   --replicas <n>    of each service (default 2)
   --faults <names>  between commas, * at the end of one; none; default: all
-  --each            each fault once, alone, however long that takes, for a table of them
+  --each            each fault once, alone, however long that takes; then a table of what each cost
+  --table <file>    that table, as a file
   --list            the names of all faults
   --json <file>     appends the verdict as one line
   --report <file>   where the HTML report goes (default: in a temp folder)

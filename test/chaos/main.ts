@@ -1,4 +1,5 @@
-// `npm run chaos`: one run, its verdict, its report. Exit code 0: green; 1: red; 2: no verdict.
+// `npm run chaos`: one run, its verdict, its report; or one after another. Exit code 0: green; 1: red;
+// 2: no verdict.
 
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,36 +13,73 @@ import { readHistories } from './histories.ts'
 import { createProgress } from './progress.ts'
 import { toHtml } from './report/html.ts'
 import { timelineOf } from './report/timeline.ts'
-import { commitHere, printVerdict, toJsonLine } from './result.ts'
+import { faultTable } from './report/tables.ts'
+import { commitHere, printVerdict, toLine } from './result.ts'
 import { makeRunFolder, runChaos, type RunOptions } from './run.ts'
+import { parseSeeds, runSeeds } from './seeds.ts'
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 10_000)) },
-    minutes: { type: 'string', default: '3' },
-    rate: { type: 'string', default: '600' },
-    accounts: { type: 'string', default: '60' },
-    crashers: { type: 'string', default: '4' },
-    unruly: { type: 'string', default: '3' },
-    replicas: { type: 'string', default: '2' },
-    faults: { type: 'string' },
-    json: { type: 'string' },
-    report: { type: 'string' },
-    churn: { type: 'boolean', default: true },
-    each: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    judge: { type: 'string' },
-    list: { type: 'boolean', default: false },
-  },
-  allowNegative: true,
-})
+const OPTIONS = {
+  seed: { type: 'string', default: String(Math.floor(Math.random() * 10_000)) },
+  seeds: { type: 'string' },
+  minutes: { type: 'string', default: '3' },
+  rate: { type: 'string', default: '600' },
+  accounts: { type: 'string', default: '60' },
+  crashers: { type: 'string', default: '4' },
+  unruly: { type: 'string', default: '3' },
+  replicas: { type: 'string', default: '2' },
+  faults: { type: 'string' },
+  json: { type: 'string' },
+  table: { type: 'string' },
+  report: { type: 'string' },
+  churn: { type: 'boolean', default: true },
+  each: { type: 'boolean', default: false },
+  keep: { type: 'boolean', default: false },
+  judge: { type: 'string' },
+  list: { type: 'boolean', default: false },
+} as const
 
-if (values.list) for (const { name } of FAULTS) console.log(name)
+const values = readArguments()
+
+if (values.list) listFaults()
 else if (values.judge !== undefined) process.exitCode = judgeAgain(values.judge)
-else process.exitCode = await main()
+else process.exitCode = await (values.seeds === undefined ? main() : seedsOf(values.seeds))
+
+function readArguments() {
+  try {
+    return parseArgs({ options: OPTIONS, allowNegative: true }).values
+  } catch (error) {
+    return fail((error as Error).message)
+  }
+}
+
+function fail(what: string): never {
+  console.error(`${what}\nnpm run chaos -- --help says what there is`)
+  process.exit(2)
+}
+
+function listFaults(): void {
+  for (const { name, weight } of FAULTS) {
+    console.log(weight === 0 ? `${name}   (where it is named)` : name)
+  }
+}
+
+function seedsOf(text: string): Promise<number> {
+  const seeds = parseSeeds(text)
+  if (seeds === undefined) return fail(`--seeds ${text}: expected two numbers, as in 1-20`)
+  const json = values.json ?? 'chaos.jsonl'
+  const table = values.table ?? json.replace(/(\.jsonl)?$/, '.md')
+  const passed = process.argv.slice(2)
+  for (const name of ['--seeds', '--json', '--table', '--report']) {
+    const at = passed.findIndex((arg) => arg === name || arg.startsWith(`${name}=`))
+    if (at >= 0) passed.splice(at, passed[at] === name ? 2 : 1)
+  }
+  return runSeeds({ seeds, args: passed, json, table })
+}
 
 async function main(): Promise<number> {
-  const { faults, notes } = await chooseFaults(values.faults)
+  const { faults, notes } = await chooseFaults(values.faults).catch((error: Error) =>
+    fail(error.message),
+  )
   const rollsBack = faults.some((fault) => fault.rollsBack)
   const options: RunOptions = {
     seed: number('seed', 0),
@@ -85,9 +123,10 @@ async function main(): Promise<number> {
   const about = { ...options, commit: commitHere(), replay }
   writeFileSync(report, toHtml(verdict, timelineOf(histories), about))
   console.log(`        report: ${report}`)
-  if (values.json !== undefined) {
-    appendFileSync(values.json, `${toJsonLine(verdict, options)}\n`)
-  }
+  const line = toLine(verdict, options)
+  if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify(line)}\n`)
+  if (values.each) console.log(`\n${faultTable([line])}`)
+  if (values.each && values.table) writeFileSync(values.table, `${faultTable([line])}\n`)
   if (verdict.isGreen && !values.keep) folder.remove()
   return verdict.isGreen ? 0 : 1
 }
@@ -99,9 +138,16 @@ function judgeAgain(folder: string): number {
   return verdict.isGreen ? 0 : 1
 }
 
-function replayCommand({ seed, minutes }: RunOptions): string {
-  const faults = values.faults === undefined ? '' : ` --faults '${values.faults}'`
-  return `npm run chaos -- --seed ${seed} --minutes ${minutes}${faults}`
+/** With every option that is not as it is by default. */
+function replayCommand({ seed, minutes, isEach }: RunOptions): string {
+  const names = ['rate', 'accounts', 'crashers', 'unruly', 'replicas', 'faults'] as const
+  const others = names.flatMap((name) => {
+    const value = values[name]
+    const usual = 'default' in OPTIONS[name] ? OPTIONS[name].default : undefined
+    return value === undefined || value === usual ? [] : [` --${name} '${value}'`]
+  })
+  const flags = `${values.churn ? '' : ' --no-churn'}${isEach ? ' --each' : ''}`
+  return `npm run chaos -- --seed ${seed} --minutes ${minutes}${others.join('')}${flags}`
 }
 
 function number(
@@ -110,6 +156,5 @@ function number(
 ) {
   const value = Number(values[name])
   if (Number.isFinite(value) && value >= min) return value
-  console.error(`--${name} ${values[name]}: expected a number of at least ${min}`)
-  process.exit(2)
+  return fail(`--${name} ${values[name]}: expected a number of at least ${min}`)
 }

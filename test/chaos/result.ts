@@ -49,12 +49,30 @@ export function commitHere(): string {
   return stdout?.trim() || 'unknown'
 }
 
-export function toJsonLine({ isGreen, counts, recoveries }: Verdict, options: RunOptions): string {
+/** A verdict as it is kept: one line of JSON. */
+export type RunLine = Verdict['counts'] & {
+  readonly at: string
+  readonly commit: string
+  readonly seed: number
+  readonly minutes: number
+  readonly replicas: number
+  readonly isGreen: boolean
+  readonly faults: readonly FaultLine[]
+}
+
+export type FaultLine = Pick<
+  Recovery,
+  'name' | 'receivedMs' | 'tickedMs' | 'sendWaitMs' | 'welcomeWaitMs'
+> & { readonly lastedMs: number }
+
+export function toLine({ isGreen, counts, recoveries }: Verdict, options: RunOptions): RunLine {
   const { seed, minutes, replicas } = options
   const commit = commitHere()
   const at = new Date().toISOString()
-  const faults = recoveries.map(({ name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }) => {
-    return { name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }
+  const faults = recoveries.map((each): FaultLine => {
+    const { name, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs } = each
+    const lastedMs = each.healedAt - each.at
+    return { name, lastedMs, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }
   })
-  return JSON.stringify({ at, commit, seed, minutes, replicas, isGreen, ...counts, faults })
+  return { at, commit, seed, minutes, replicas, isGreen, ...counts, faults }
 }

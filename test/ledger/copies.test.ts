@@ -27,4 +27,17 @@ describe('a storage that is put back to an old copy', () => {
     const same = back.map((event) => (event.at === 'welcome' ? { ...event, ackedSeq: 2 } : event))
     expect(found(same)).toEqual([])
   })
+  it('nor where it had acknowledged nothing, being linked at the head of its mailbox', () => {
+    const { run, alice } = goodRun()
+    const linked: DeviceEvent[] = [
+      { t: 960, at: 'opened', device: 'alice/2', role: 'churn' },
+      { t: 961, at: 'welcome', session: 1, epoch: 'e', ackedSeq: 9 },
+      { t: 962, at: 'copied' },
+      { t: 963, at: 'restored' },
+      { t: 964, at: 'welcome', session: 2, epoch: 'e', ackedSeq: 9 },
+      { t: 965, at: 'away' },
+    ]
+    const { findings } = judge({ run, devices: [alice, linked] })
+    expect(findings.filter(({ kind }) => kind === 'wrongEnds')).toEqual([])
+  })
 })

@@ -109,7 +109,10 @@ export function findUnnoticedCopies({ device, history }: DeviceAccount): Finding
     if (event.at === 'ack') ackedSeq = Math.max(ackedSeq, event.seq)
     else if (event.at === 'copied') copiedSeq = ackedSeq
     else if (event.at === 'restored') isRestored = true
-    else if (event.at === 'welcome' && isRestored && copiedSeq !== undefined) {
+    else if (event.at !== 'welcome') continue
+    // A linked device begins at the head of its mailbox, without an ack.
+    else if (!isRestored || copiedSeq === undefined) ackedSeq = Math.max(ackedSeq, event.ackedSeq)
+    else {
       if (event.ackedSeq <= copiedSeq) return []
       const rest = history.slice(index)
       if (rest.some((each) => each.at === 'stopped' && each.reason === 'forked')) return []
