@@ -72,6 +72,31 @@ keeps when it has said so is in the result.
   --waiting <n>     messages that wait to be drained
   --only <names>    some of twotick,jetstream,mosquitto
   --out <file>      for the figures as JSON (default .twotick/bench/peers.json)`,
+  promise: `npm run promise [-- <options>]
+
+What proves the promise, a step after another: for every change (about ten minutes), or the rest. What
+this machine cannot do is skipped and said so. Exit code 0: all passed.
+
+  --nightly         the rest: hours
+  --only <step>     this step (more than once: these)
+  --list            the steps of the tier, with the command of each`,
+  neighbours: `npm run neighbours [-- <options>]
+
+Whether trouble in one mailbox, or a storm of reconnecting devices, slows the others down: their p99 from
+a send to its arrival must stay within twice that of the quiet minute before. Exit code 0: it does.
+
+  --seconds <n>     measured in each (default 60)
+  --devices <n>     that reconnect at once (default 5000)
+  --only <text>     troubles with this in their name`,
+  soak: `npm run soak [-- <options>]
+
+Whether memory, files, connections and tables stay flat while devices come and go under traffic, and
+whether a transaction held open slows the relay down. Exit code 0: flat (a tenth more at most), and at
+least 80 % of the throughput.
+
+  --minutes <n>       of churn (default 5; 0: none)
+  --hold-minutes <n>  that a transaction is held open (default 2; 0: none)
+  --rate <n>          messages a second while devices come and go (default 200)`,
   chaos: `npm run chaos [-- <options>]
 
 Runs the whole relay, two replicas of each service, under traffic and a seeded random schedule of

@@ -1,0 +1,6 @@
+// `npm run neighbours`: see test/promise.
+
+import { ensureServersOrExit } from './install-servers.ts'
+
+ensureServersOrExit()
+await import('../test/promise/neighbours.ts')

@@ -1,0 +1,17 @@
+// Goal: what grows is found, and what only wavers is not.
+
+import { expect, test } from 'vitest'
+import { trendsOf } from './gauges.ts'
+
+const isFlat = (values: readonly number[]) =>
+  trendsOf(values.map((value) => new Map([['memory', value]])))[0]?.isFlat
+
+test.each([
+  [true, [100, 101, 99, 100, 102, 98, 101, 100, 99]],
+  [true, [100, 90, 80, 70, 60, 50]],
+  [false, [100, 104, 108, 112, 116, 120]],
+  [true, [20, 20, 21, 22, 22, 22]], // two files more
+  [false, [1, 3, 5, 7, 9, 11]],
+])('flat: %s, where it is %j', (flat, values) => {
+  expect(isFlat(values)).toBe(flat)
+})
