@@ -26,14 +26,23 @@ start says where.)
 
 DATABASE_URL, NATS_URL, REDIS_URL   servers to use instead of private ones. The database gets roles,
 schemas and migrations, so its URL must be its owner's, with the right to make roles.`,
-  migrate: `npm run migrate [-- --restored]
+  migrate: `npm run migrate [-- <options>]
 
 Brings a database of your own up to date, as its owner: roles, schemas, migrations.
 
+  --citus           it is the coordinator of a Citus cluster: spreads the mailboxes over its workers,
+                    by account. Once is enough, and each time does no harm.
   --restored        it came from a backup: raises its epoch too, so that devices send again what the
                     backup does not have. Before any service is started on it, and each time.
 
 TWOTICK_POSTGRES_URL   postgres://owner:password@host/database`,
+  'test-citus': `npm run test:citus
+
+The tests of the whole relay, and a minute of chaos judged by its ledger, on a private Citus cluster of
+a coordinator and two workers. Skipped, which it says, where there is no Citus.
+
+TWOTICK_TEST_CITUS   the folder of the programs of a Postgres that has Citus, if that is not the
+                     newest one that is installed`,
   bench: `npm run bench [-- <workloads> <options>]
 
 Measures the relay through its gateway, everything durable: messages/s, both ticks' latency, CPU
@@ -113,6 +122,7 @@ is no verdict.
   --unruly <n>      devices that break the protocol (default 3)
   --no-churn        no accounts and devices that come and go
   --replicas <n>    of each service (default 2)
+  --citus           on a Citus of a coordinator and two workers, where that is installed
   --faults <names>  between commas, * at the end of one; none; default: all
   --each            each fault once, alone, however long that takes; then a table of what each cost
   --table <file>    that table, as a file

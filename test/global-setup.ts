@@ -6,7 +6,7 @@ import { openPostgres, type TestPostgres } from './postgres.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    postgres: { server: string; template: string; runFolder: string }
+    postgres: Omit<TestPostgres, 'close'>
   }
 }
 
@@ -21,12 +21,12 @@ const holder = globalThis as typeof globalThis & { twotickTestPostgres?: Shared 
 export async function setup(project: TestProject) {
   const shared = (holder.twotickTestPostgres ??= { users: 0, postgres: openPostgres() })
   shared.users++
-  const { server, template, runFolder } = await shared.postgres
-  project.provide('postgres', { server, template, runFolder })
+  const { close, ...provided } = await shared.postgres
+  project.provide('postgres', provided)
 
   return async () => {
     if (--shared.users > 0) return
     holder.twotickTestPostgres = undefined
-    await (await shared.postgres).close()
+    await close()
   }
 }

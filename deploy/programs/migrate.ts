@@ -1,5 +1,6 @@
 // Brings the database up to date: roles, schemas, migrations, as its owner. Does nothing new on one
 // that is. `npm run migrate` in a checkout; in the images, what runs once before the services do.
+// With `--citus` it spreads the mailboxes over Citus' workers too.
 // With `--restored` it then raises the epoch: to be run on a database that came from a backup.
 
 import { existsSync } from 'node:fs'
@@ -38,6 +39,7 @@ await runOnce('migrate', configSchema, async ({ postgres, ...given }, log) => {
     ...(existsSync(IMAGE.roles) && { files: IMAGE }),
     passwords,
     log,
+    isDistributed: process.argv.includes('--citus'),
   })
   log.info('the database is up to date')
   if (!process.argv.includes('--restored')) return

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Logger, migrate } from '@twotick/chassis'
 import pg from 'pg'
+import { distribute } from './distribute.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TIMEOUT_MS = 30_000
@@ -32,12 +33,14 @@ export interface Preparation {
   /** The passwords that the services' roles get; a role without one keeps what it has. */
   readonly passwords?: Readonly<Partial<Record<string, string>>>
   readonly log?: Logger
+  /** Spreads the mailboxes over Citus' workers. */
+  readonly isDistributed?: boolean
 }
 
 /** Runs roles.sql and all migrations; does nothing new on a database that has them. */
 export async function prepareDatabase(
   url: string,
-  { files = CHECKOUT, passwords = ownersPassword(url), log }: Preparation = {},
+  { files = CHECKOUT, passwords = ownersPassword(url), ...preparation }: Preparation = {},
 ): Promise<void> {
   await withClient(url, async (client) => {
     await client.query(await readFile(files.roles, 'utf8'))
@@ -47,7 +50,9 @@ export async function prepareDatabase(
       await client.query(`alter role ${role} password ${client.escapeLiteral(password)}`)
     }
   })
+  const { log, isDistributed = false } = preparation
   for (const { schema } of SCHEMAS) await migrate(url, files.migrations(schema), schema, log)
+  if (isDistributed) await distribute(url, log)
 }
 
 /**
@@ -131,7 +136,11 @@ function assemble({ scheme, role, password, host, database, query }: ReturnType<
   return `${scheme}${role}${secret}@${host}/${database}${query}`
 }
 
-async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+/** One connection as it is needed once, by whoever prepares a database. */
+export async function withClient<T>(
+  url: string,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: TIMEOUT_MS,

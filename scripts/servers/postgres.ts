@@ -25,6 +25,8 @@ export interface PostgresOptions {
   /** Of its processes, beside what every server has. */
   env?: Record<string, string>
   logFile?: string
+  /** The folder of its programs: another one than the newest that is installed. */
+  programs?: string
 }
 
 export interface PrivatePostgres extends ServerProcess {
@@ -56,7 +58,7 @@ export async function startPrivatePostgres(options: PostgresOptions): Promise<Pr
   }
   const server = await launch({
     name: 'postgres',
-    command: requireBinary('postgres'),
+    command: program('postgres', options),
     args: ['-D', dataFolder, ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
     readyLine: 'database system is ready to accept connections',
     stopSignal: 'SIGINT',
@@ -70,13 +72,17 @@ export async function startPrivatePostgres(options: PostgresOptions): Promise<Pr
   })
 }
 
-async function initialize(dataFolder: string, { fsync }: PostgresOptions, user: User | null) {
+function program(name: string, { programs }: PostgresOptions): string {
+  return programs === undefined ? requireBinary(name) : join(programs, name)
+}
+
+async function initialize(dataFolder: string, options: PostgresOptions, user: User | null) {
   makeServerFolder(dataFolder, user)
-  const sync = fsync ? [] : ['--no-sync']
+  const sync = options.fsync ? [] : ['--no-sync']
   const auth = ['--username=postgres', '--auth=trust']
   const text = ['--encoding=UTF8', '--locale=C']
   const args = ['-D', dataFolder, ...auth, ...text, ...sync]
-  await run(...tethered(requireBinary('initdb'), args, { orphanSignal: 'KILL', user }), {
+  await run(...tethered(program('initdb', options), args, { orphanSignal: 'KILL', user }), {
     cwd: '/',
     env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
   })

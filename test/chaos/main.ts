@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openScope } from '@twotick/chassis'
+import { citusPrograms } from '../../scripts/servers/citus.ts'
 import { judge } from '../ledger/verdict.ts'
 import { chooseFaults } from './choose.ts'
 import { FAULTS } from './faults/index.ts'
@@ -36,6 +37,7 @@ const OPTIONS = {
   keep: { type: 'boolean', default: false },
   judge: { type: 'string' },
   list: { type: 'boolean', default: false },
+  citus: { type: 'boolean', default: false },
 } as const
 
 const values = readArguments()
@@ -92,6 +94,7 @@ async function main(): Promise<number> {
     replicas: number('replicas', 1),
     faults,
     isEach: values.each,
+    citus: values.citus ? requireCitus() : undefined,
     env: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => name.startsWith('TWOTICK_MUTANT')),
     ),
@@ -146,8 +149,16 @@ function replayCommand({ seed, minutes, isEach }: RunOptions): string {
     const usual = 'default' in OPTIONS[name] ? OPTIONS[name].default : undefined
     return value === undefined || value === usual ? [] : [` --${name} '${value}'`]
   })
-  const flags = `${values.churn ? '' : ' --no-churn'}${isEach ? ' --each' : ''}`
-  return `npm run chaos -- --seed ${seed} --minutes ${minutes}${others.join('')}${flags}`
+  const switches = { '--no-churn': !values.churn, '--each': isEach, '--citus': values.citus }
+  const flags = Object.entries(switches).flatMap(([flag, isOn]) => (isOn ? [` ${flag}`] : []))
+  return `npm run chaos -- --seed ${seed} --minutes ${minutes}${[...others, ...flags].join('')}`
+}
+
+function requireCitus(): string {
+  return (
+    citusPrograms() ??
+    fail('--citus: no Postgres with Citus is installed here, nor named by TWOTICK_TEST_CITUS')
+  )
 }
 
 function number(

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly faults: readonly Fault[]
   /** Instead of a random schedule each fault once, alone, and as long as that takes. */
   readonly isEach: boolean
+  /** Where the programs of a Postgres with Citus are, if the run is to have one. */
+  readonly citus: string | undefined
   /** More environment for every service. */
   readonly env: NodeJS.ProcessEnv
 }
@@ -77,7 +79,8 @@ export async function runChaos(options: RunOptions, parts: RunParts): Promise<vo
   const postgres = postgresSetting(folder.path)
   for (const fault of options.faults) await fault.prepare?.(postgres, scope)
   progress.say('starting the relay and the devices')
-  const setting = { folder: folder.path, replicas: options.replicas, postgres, env: options.env }
+  const { replicas, citus, env } = options
+  const setting = { folder: folder.path, replicas, postgres, citus, env }
   const stack = await openStack(setting, scope)
   const { histories, storages } = folder
   const place = { url: stack.url, storages, histories }

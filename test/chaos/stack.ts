@@ -9,6 +9,7 @@ import type { Scope } from '@twotick/chassis'
 import pg from 'pg'
 import { openLog } from '../../scripts/log-file.ts'
 import { secretFiles } from '../../scripts/running.ts'
+import { createCitusDatabase, startPrivateCitus } from '../../scripts/servers/citus.ts'
 import {
   createDatabase,
   DIRECTORY_ROLE,
@@ -48,6 +49,8 @@ export interface StackSetting {
   readonly folder: string
   readonly replicas: number
   readonly postgres: PostgresSetting
+  /** Where the programs of a Postgres with Citus are: then the mailboxes are spread over two workers. */
+  readonly citus?: string | undefined
   /** More environment for every service, over what it is given anyway. */
   readonly env: NodeJS.ProcessEnv
 }
@@ -68,6 +71,8 @@ export interface Stack {
     readonly dataFolder: string
     readonly socketFolder: string
   }
+  /** The other nodes, where that is a Citus coordinator. */
+  readonly workers: readonly PrivatePostgres[]
   readonly nats: ServerProcess
   readonly redis: PrivateRedis
   /** By name: `devices > gateway`, `gateway > envelope-store 2`, `envelope-store > postgres`, … */
@@ -86,7 +91,7 @@ export function postgresSetting(folder: string): PostgresSetting {
 /** Starts everything; what it opens is closed with the scope. About three seconds. */
 export async function openStack(setting: StackSetting, scope: Scope): Promise<Stack> {
   const { folder } = setting
-  const postgres = await openPostgres(setting, scope)
+  const { postgres, workers } = await openPostgres(setting, scope)
   const [nats, redis] = await Promise.all([startPrivateNats(), startPrivateRedis()])
   scope.defer('nats', () => nats.stop())
   scope.defer('redis', () => redis.stop())
@@ -118,7 +123,7 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
   pool.on('error', () => undefined) // a fault; the query in flight fails with it
   scope.defer('pool', () => pool.end())
   const sql = async (text: string, values?: unknown[]) => (await pool.query(text, values)).rows
-  return { url, replicas, postgres, nats, redis, lines, fleet: undefined, sql }
+  return { url, replicas, postgres, workers, nats, redis, lines, fleet: undefined, sql }
 }
 
 async function stopAll(replicas: readonly Replica[]): Promise<void> {
@@ -133,9 +138,10 @@ async function stopAll(replicas: readonly Replica[]): Promise<void> {
   }
 }
 
-async function openPostgres({ folder, postgres }: StackSetting, scope: Scope) {
+async function openPostgres({ folder, postgres, citus }: StackSetting, scope: Scope) {
   mkdirSync(folder, { recursive: true })
   chmodSync(folder, 0o711) // Postgres' user goes through it
+  if (citus !== undefined) return openCitus(folder, citus, scope)
   const { dataFolder, settings, env } = postgres
   makeServerFolder(dataFolder, serverUser())
   const server = await startPrivatePostgres({
@@ -149,7 +155,23 @@ async function openPostgres({ folder, postgres }: StackSetting, scope: Scope) {
   scope.defer('postgres', () => server.stop())
   await createDatabase(server.url, DATABASE)
   await prepareDatabase(withDatabase(server.url, DATABASE))
-  return Object.assign(server, { dataFolder, socketFolder: socketFolder(folder) })
+  const folders = { dataFolder, socketFolder: socketFolder(folder) }
+  return { postgres: Object.assign(server, folders), workers: [] }
+}
+
+/** The coordinator is at the same socket. */
+async function openCitus(folder: string, programs: string, scope: Scope) {
+  const foldersOf = (node: string) =>
+    node === 'coordinator'
+      ? { dataFolder: join(folder, 'postgres'), socketFolder: socketFolder(folder) }
+      : { dataFolder: join(folder, node), socketFolder: join(folder, `s-${node}`) }
+  const citus = await startPrivateCitus(programs, foldersOf, { fsync: true })
+  scope.defer('citus', () => citus.stop())
+  await createCitusDatabase(citus, DATABASE)
+  const url = withDatabase(citus.coordinator, DATABASE)
+  await prepareDatabase(url, { isDistributed: true })
+  const [coordinator, ...workers] = citus.nodes
+  return { postgres: Object.assign(coordinator, foldersOf('coordinator')), workers }
 }
 
 function socketFolder(folder: string): string {

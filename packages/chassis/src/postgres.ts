@@ -131,8 +131,8 @@ export async function transaction<T>(
     throw asThrown(error, true)
   })
   let isUnknown = false
+  const pipeline = { begun: heard(client.query('begin')), last: [] as Promise<unknown>[] }
   try {
-    const pipeline = { begun: heard(client.query('begin')), last: [] as Promise<unknown>[] }
     if (!pool.options.pipeline) await pipeline.begun
     const result = await work(client, pipeline)
     isUnknown = true
@@ -145,10 +145,20 @@ export async function transaction<T>(
     await committed
     client.release()
     return result
-  } catch (error) {
+  } catch (caught) {
+    const error = await causeOf(caught, pipeline.last)
     await endAfter(client, error)
     throw asThrown(error, !isUnknown)
   }
+}
+
+const IN_FAILED_TRANSACTION = '25P02'
+
+/** What comes behind a failed statement in a pipeline is only told that the transaction has failed. */
+async function causeOf(error: unknown, last: readonly Promise<unknown>[]): Promise<unknown> {
+  if (!(error instanceof pg.DatabaseError) || error.code !== IN_FAILED_TRANSACTION) return error
+  const outcomes = await Promise.allSettled(last)
+  return outcomes.find((outcome) => outcome.status === 'rejected')?.reason ?? error
 }
 
 /** A promise that may be awaited later, or, where something else has failed first, never. */

@@ -33,7 +33,7 @@ const fetchSql = `
                  case when expires_at <> 'infinity'
                    then (extract(epoch from expires_at) * 1000)::bigint end as expires_at_ms
             from mailbox.entry
-           where account_id = m.account_id and seq > greatest($3::bigint, m.acked_seq)
+           where account_id = $1::uuid and seq > greatest($3::bigint, m.acked_seq)
            order by seq
            limit $4::int + 1
         ) r

@@ -1,11 +1,11 @@
-// Where devices stand, for the gateways' reconciliation and before a session is opened: one statement,
-// no locks.
+// Where devices stand, for the gateways' reconciliation and before a session is opened: one statement
+// (on Citus: for each shard), no locks.
 
 import { addressKey, type DeviceAddress } from '@twotick/protocol'
 import type { GetHeadsReply, Head } from '@twotick/protocol/services'
 import { smallintArray, uuidArray } from './binary-array.ts'
 import { EPOCH_CHANGED } from './outcome.ts'
-import { type Database, withQueries } from './transaction.ts'
+import { type Database, rowsByShard, withQueries } from './transaction.ts'
 
 export const HEADS_MAX = 1_000
 
@@ -36,14 +36,14 @@ export async function getHeads(
 ): Promise<GetHeadsReply> {
   const { epoch, rows } = await withQueries(db, async (queries) => ({
     epoch: queries.epoch,
-    rows: await queries.rows<HeadRow>({
+    rows: await rowsByShard<HeadRow, DeviceAddress>(queries, devices, (group) => ({
       name: 'heads',
       text: headsSql,
       values: [
-        uuidArray(devices.map((device) => device.accountId)),
-        smallintArray(devices.map((device) => device.deviceId)),
+        uuidArray(group.map((device) => device.accountId)),
+        smallintArray(group.map((device) => device.deviceId)),
       ],
-    }),
+    })),
   }))
   if (requestEpoch !== '' && requestEpoch !== epoch)
     return { epoch, heads: [], refusal: EPOCH_CHANGED }

@@ -7,7 +7,7 @@ import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protoco
 import { bigintArray, smallintArray, uuidArray } from './binary-array.ts'
 import { createPicture, type Picture } from './draft.ts'
 import type { Cursor, Row } from './mailbox.ts'
-import type { Queries } from './transaction.ts'
+import { type Queries, rowsByShard } from './transaction.ts'
 
 export interface MailboxRow {
   account_id: AccountId
@@ -50,21 +50,22 @@ export async function lock(
   accountIds: ReadonlySet<AccountId>,
   addresses: ReadonlyMap<string, DeviceAddress> = new Map(),
 ): Promise<Picture> {
+  const mailboxes = [...accountIds].sort().map((accountId) => ({ accountId }))
   const senders = [...addresses.values()].sort(compareAddresses)
   const [mailboxRows, senderRows, [clock]] = await Promise.all([
-    tx.rows<MailboxRow>({
+    rowsByShard<MailboxRow, (typeof mailboxes)[number]>(tx, mailboxes, (group) => ({
       name: 'lock_mailboxes',
       text: lockMailboxesSql,
-      values: [uuidArray([...accountIds].sort())],
-    }),
-    tx.rows<SenderRow>({
+      values: [uuidArray(group.map((mailbox) => mailbox.accountId))],
+    })),
+    rowsByShard<SenderRow, DeviceAddress>(tx, senders, (group) => ({
       name: 'lock_senders',
       text: lockSendersSql,
       values: [
-        uuidArray(senders.map((sender) => sender.accountId)),
-        smallintArray(senders.map((sender) => sender.deviceId)),
+        uuidArray(group.map((sender) => sender.accountId)),
+        smallintArray(group.map((sender) => sender.deviceId)),
       ],
-    }),
+    })),
     // After the locks, so that what comes later in a mailbox is not accepted earlier.
     tx.rows<{ now_ms: number }>({ name: 'clock', text: clockSql }),
   ])
@@ -115,6 +116,12 @@ function compareAddresses(a: DeviceAddress, b: DeviceAddress): number {
   return a.deviceId - b.deviceId
 }
 
+/** Where one entry is. */
+export interface Place {
+  readonly accountId: AccountId
+  readonly seq: number
+}
+
 /** Rows of one mailbox: `afterSeq < seq <= lastSeq`. */
 export interface SeqRange {
   readonly accountId: AccountId
@@ -138,15 +145,15 @@ export async function readRanges(
   ranges: readonly SeqRange[],
 ): Promise<void> {
   if (ranges.length === 0) return
-  const rows = await tx.rows<EntryRow>({
+  const rows = await rowsByShard<EntryRow, SeqRange>(tx, ranges, (group) => ({
     name: 'read_ranges',
     text: readRangesSql,
     values: [
-      uuidArray(ranges.map((range) => range.accountId)),
-      bigintArray(ranges.map((range) => range.afterSeq)),
-      bigintArray(ranges.map((range) => range.lastSeq)),
+      uuidArray(group.map((range) => range.accountId)),
+      bigintArray(group.map((range) => range.afterSeq)),
+      bigintArray(group.map((range) => range.lastSeq)),
     ],
-  })
+  }))
   addRows(picture, rows)
 }
 
@@ -162,16 +169,16 @@ const readSeqsSql = `
 export async function readSeqs(
   tx: Queries,
   picture: Picture,
-  found: readonly { accountId: AccountId; seq: number }[],
+  found: readonly Place[],
 ): Promise<void> {
-  const rows = await tx.rows<EntryRow>({
+  const rows = await rowsByShard<EntryRow, Place>(tx, found, (group) => ({
     name: 'read_seqs',
     text: readSeqsSql,
     values: [
-      uuidArray(found.map((row) => row.accountId)),
-      bigintArray(found.map((row) => row.seq)),
+      uuidArray(group.map((row) => row.accountId)),
+      bigintArray(group.map((row) => row.seq)),
     ],
-  })
+  }))
   addRows(picture, rows)
 }
 

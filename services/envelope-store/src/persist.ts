@@ -1,11 +1,11 @@
-// Writes what a draft says, in as few statements as there are kinds of change. Everything written
+// Writes what a draft says, in as few statements as there are kinds of change (on
+// Citus: for each shard). Everything written
 // here is locked, so values are set, not computed: the picture is what the row will be.
 
-import type { AccountId } from '@twotick/protocol'
 import { bigintArray, byteaArray, smallintArray, tagArray, uuidArray } from './binary-array.ts'
 import type { Draft } from './draft.ts'
 import { SLOT_COUNT } from './mailbox.ts'
-import type { Queries } from './transaction.ts'
+import { lastByShard, type Queries } from './transaction.ts'
 
 /** Writes the draft within the transaction that holds its locks, together with its commit. */
 export function persist(tx: Queries, draft: Draft): void {
@@ -34,20 +34,21 @@ function updateMailboxes(tx: Queries, draft: Draft): void {
   const mailboxes = [...draft.changedMailboxes]
     .map((accountId) => draft.picture.mailboxes.get(accountId))
     .filter((mailbox) => mailbox !== undefined)
-  if (mailboxes.length === 0) return
-  const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => [
-    smallintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.deviceId ?? null)),
-    bigintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
-  ])
-  tx.last({
-    name: 'update_mailboxes',
-    text: updateMailboxesSql,
-    values: [
-      uuidArray(mailboxes.map((mailbox) => mailbox.accountId)),
-      bigintArray(mailboxes.map((mailbox) => mailbox.headSeq)),
-      bigintArray(mailboxes.map((mailbox) => mailbox.bytes)),
-      ...slots.flat(),
-    ],
+  lastByShard(tx, mailboxes, (group) => {
+    const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => [
+      smallintArray(group.map((mailbox) => mailbox.cursors[slot]?.deviceId ?? null)),
+      bigintArray(group.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
+    ])
+    return {
+      name: 'update_mailboxes',
+      text: updateMailboxesSql,
+      values: [
+        uuidArray(group.map((mailbox) => mailbox.accountId)),
+        bigintArray(group.map((mailbox) => mailbox.headSeq)),
+        bigintArray(group.map((mailbox) => mailbox.bytes)),
+        ...slots.flat(),
+      ],
+    }
   })
 }
 
@@ -63,18 +64,18 @@ function updateSenders(tx: Queries, draft: Draft): void {
   const senders = [...draft.changedSenders]
     .map((key) => draft.picture.senders.get(key))
     .filter((sender) => sender !== undefined)
-  if (senders.length === 0) return
-  tx.last({
+    .map((sender) => ({ ...sender, ...sender.address }))
+  lastByShard(tx, senders, (group) => ({
     name: 'update_senders',
     text: updateSendersSql,
     values: [
-      uuidArray(senders.map((sender) => sender.address.accountId)),
-      smallintArray(senders.map((sender) => sender.address.deviceId)),
-      bigintArray(senders.map((sender) => sender.session)),
-      bigintArray(senders.map((sender) => sender.sentNo)),
-      tagArray(senders.map((sender) => sender.sentTag)),
+      uuidArray(group.map((sender) => sender.accountId)),
+      smallintArray(group.map((sender) => sender.deviceId)),
+      bigintArray(group.map((sender) => sender.session)),
+      bigintArray(group.map((sender) => sender.sentNo)),
+      tagArray(group.map((sender) => sender.sentTag)),
     ],
-  })
+  }))
 }
 
 const insertEntriesSql = `
@@ -86,19 +87,18 @@ const insertEntriesSql = `
       d(account_id, seq, tag, slots, expires_at_ms, sealed)`
 
 function insertEntries(tx: Queries, { appended }: Draft): void {
-  if (appended.length === 0) return
-  tx.last({
+  lastByShard(tx, appended, (group) => ({
     name: 'insert_entries',
     text: insertEntriesSql,
     values: [
-      uuidArray(appended.map((entry) => entry.accountId)),
-      bigintArray(appended.map((entry) => entry.seq)),
-      tagArray(appended.map((entry) => entry.tag)),
-      smallintArray(appended.map((entry) => entry.slots)),
-      bigintArray(appended.map((entry) => entry.expiresAtMs ?? null)),
-      byteaArray(appended.map((entry) => entry.sealed)),
+      uuidArray(group.map((entry) => entry.accountId)),
+      bigintArray(group.map((entry) => entry.seq)),
+      tagArray(group.map((entry) => entry.tag)),
+      smallintArray(group.map((entry) => entry.slots)),
+      bigintArray(group.map((entry) => entry.expiresAtMs ?? null)),
+      byteaArray(group.map((entry) => entry.sealed)),
     ],
-  })
+  }))
 }
 
 const removeEntriesSql = `
@@ -108,15 +108,14 @@ const removeEntriesSql = `
      /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function removeEntries(tx: Queries, { removed }: Draft): void {
-  if (removed.length === 0) return
-  tx.last({
+  lastByShard(tx, removed, (group) => ({
     name: 'remove_entries',
     text: removeEntriesSql,
     values: [
-      uuidArray(removed.map((row) => row.accountId)),
-      bigintArray(removed.map((row) => row.seq)),
+      uuidArray(group.map((row) => row.accountId)),
+      bigintArray(group.map((row) => row.seq)),
     ],
-  })
+  }))
 }
 
 const changeSlotsSql = `
@@ -126,16 +125,15 @@ const changeSlotsSql = `
      /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function changeSlots(tx: Queries, { slotChanges }: Draft): void {
-  if (slotChanges.length === 0) return
-  tx.last({
+  lastByShard(tx, slotChanges, (group) => ({
     name: 'change_slots',
     text: changeSlotsSql,
     values: [
-      uuidArray(slotChanges.map((row) => row.accountId)),
-      bigintArray(slotChanges.map((row) => row.seq)),
-      smallintArray(slotChanges.map((row) => row.slots)),
+      uuidArray(group.map((row) => row.accountId)),
+      bigintArray(group.map((row) => row.seq)),
+      smallintArray(group.map((row) => row.slots)),
     ],
-  })
+  }))
 }
 
 const raiseFloorsSql = `
@@ -150,7 +148,10 @@ const raiseFloorsSql = `
 
 /** Up to the first entry that is left, a mailbox is empty: what is counted by head and floor. */
 function raiseFloors(tx: Queries, { emptied }: Draft): void {
-  if (emptied.size === 0) return
-  const accountIds: AccountId[] = [...emptied].sort()
-  tx.last({ name: 'raise_floors', text: raiseFloorsSql, values: [uuidArray(accountIds)] })
+  const mailboxes = [...emptied].sort().map((accountId) => ({ accountId }))
+  lastByShard(tx, mailboxes, (group) => ({
+    name: 'raise_floors',
+    text: raiseFloorsSql,
+    values: [uuidArray(group.map((mailbox) => mailbox.accountId))],
+  }))
 }

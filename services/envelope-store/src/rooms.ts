@@ -7,7 +7,7 @@ import { bigintArray, uuidArray } from './binary-array.ts'
 import type { Draft } from './draft.ts'
 import { type Mailbox, minAckedSeq, SLOT_COUNT } from './mailbox.ts'
 import { type Demand, mayOverflow, type Quota } from './room.ts'
-import type { Queries } from './transaction.ts'
+import { type Queries, rowsByShard } from './transaction.ts'
 
 // What a send may leave in its sender's mailbox beside the own copy: two notices, with so many bytes
 // for each recipient that they name.
@@ -16,10 +16,9 @@ const NOTICE_BYTES = 128
 const NOTICE_RECIPIENT_BYTES = 48
 
 const countSql = `
-  select d.account_id, count(e.seq) as entries,
-         coalesce(sum(octet_length(e.sealed)), 0)::bigint as bytes
+  select d.account_id, count(*) as entries, sum(octet_length(e.sealed))::bigint as bytes
     from unnest($1::uuid[], $2::bigint[]) d(account_id, acked_seq)
-    left join mailbox.entry e on e.account_id = d.account_id and e.seq > d.acked_seq
+    join mailbox.entry e on e.account_id = d.account_id and e.seq > d.acked_seq
     /* on Citus: where e.account_id = any($1::uuid[]) */
    group by d.account_id`
 
@@ -49,26 +48,22 @@ export async function countRooms(
     const mailbox = picture.mailboxes.get(accountId)
     if (mailbox !== undefined && mayOverflow(mailbox, demand, quota)) full.push(mailbox)
   }
-  if (full.length === 0) return
-  const accountIds = uuidArray(full.map((mailbox) => mailbox.accountId))
-  const ackedSeqs = bigintArray(full.map((mailbox) => minAckedSeq(mailbox)))
-  const bySlot = Array.from({ length: SLOT_COUNT }, (_, slot) =>
-    bigintArray(full.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
-  )
   const [counts, rows] = await Promise.all([
-    tx.rows<{ account_id: AccountId; entries: number; bytes: number }>({
+    rowsByShard<CountRow, Mailbox>(tx, full, (group) => ({
       name: 'count_entries',
       text: countSql,
-      values: [accountIds, ackedSeqs],
-    }),
-    tx.rows<{ account_id: AccountId; seq: number; slots: number; bytes: number }>({
+      values: placesOf(group),
+    })),
+    rowsByShard<DeliveredRow, Mailbox>(tx, full, (group) => ({
       name: 'delivered_entries',
       text: deliveredSql,
-      values: [accountIds, ackedSeqs, ...bySlot],
-    }),
+      values: [...placesOf(group), ...cursorsOf(group)],
+    })),
   ])
   const delivered = Map.groupBy(rows, (row) => row.account_id)
-  for (const { account_id: accountId, entries, bytes } of counts) {
+  const counted = new Map(counts.map((row) => [row.account_id, row]))
+  for (const { accountId } of full) {
+    const { entries, bytes } = counted.get(accountId) ?? { entries: 0, bytes: 0 }
     const leaving = delivered.get(accountId) ?? []
     picture.rooms.set(accountId, {
       entries,
@@ -76,6 +71,32 @@ export async function countRooms(
       delivered: leaving.map(({ seq, slots, bytes }) => ({ seq, slots, bytes, isNotice: false })),
     })
   }
+}
+
+interface CountRow {
+  account_id: AccountId
+  entries: number
+  bytes: number
+}
+
+interface DeliveredRow {
+  account_id: AccountId
+  seq: number
+  slots: number
+  bytes: number
+}
+
+function placesOf(mailboxes: readonly Mailbox[]): Buffer[] {
+  return [
+    uuidArray(mailboxes.map((mailbox) => mailbox.accountId)),
+    bigintArray(mailboxes.map((mailbox) => minAckedSeq(mailbox))),
+  ]
+}
+
+function cursorsOf(mailboxes: readonly Mailbox[]): Buffer[] {
+  return Array.from({ length: SLOT_COUNT }, (_, slot) =>
+    bigintArray(mailboxes.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
+  )
 }
 
 /** What the sendings may add to each mailbox, at most. */

@@ -3,10 +3,11 @@
 
 import type { AccountId } from '@twotick/protocol'
 import { bigintArray, uuidArray } from './binary-array.ts'
+import type { Place } from './locks.ts'
 import type { Message } from './notice.ts'
 import type { Sealer } from './sealed.ts'
 import { messageOf, type SealedRow } from './stored-entry.ts'
-import type { Queries } from './transaction.ts'
+import { type Queries, rowsByShard } from './transaction.ts'
 
 export interface Messages {
   /** undefined: the entry was not read, or is a notice. */
@@ -26,14 +27,16 @@ const openRowsSql = `
 export async function openRows(
   queries: Queries,
   sealer: Sealer,
-  rows: readonly { accountId: AccountId; seq: number }[],
+  places: readonly Place[],
 ): Promise<Messages> {
-  if (rows.length === 0) return openSealed(sealer, [])
-  const sealed = await queries.rows<SealedRow>({
+  const sealed = await rowsByShard<SealedRow, Place>(queries, places, (group) => ({
     name: 'open_rows',
     text: openRowsSql,
-    values: [uuidArray(rows.map((row) => row.accountId)), bigintArray(rows.map((row) => row.seq))],
-  })
+    values: [
+      uuidArray(group.map((row) => row.accountId)),
+      bigintArray(group.map((row) => row.seq)),
+    ],
+  }))
   return openSealed(sealer, sealed)
 }
 

@@ -5,6 +5,10 @@
 // The order of the three reads is the rule: sent_no first, so that a send counted as stored was
 // there for the reading of the rows; the rows; then the asker's head, so that the notice of whatever
 // the rows no longer show lies at or below it. Each is a statement with a snapshot of its own.
+//
+// On Citus what is committed may be prepared only, for a moment, in one of its shards. It still holds
+// its locks there: so the recipient's row is locked before the reading of the rows, and the asker's
+// with the reading of the head, and both reads come after.
 
 import { type AccountId, type DeviceAddress, StatusState } from '@twotick/protocol'
 import type { StatusItem } from '@twotick/protocol'
@@ -34,7 +38,10 @@ const waitingSql = `
 
 const headSql = `
   select head_seq from mailbox.mailbox
-   where account_id = $1::uuid and $2::smallint in (d1, d2, d3, d4, d5)`
+   where account_id = $1::uuid and $2::smallint in (d1, d2, d3, d4, d5)
+     /* on Citus: for share */`
+
+const settleSql = `select from mailbox.mailbox where account_id = $1::uuid for share`
 
 export interface StatusQuestion {
   readonly asker: DeviceAddress
@@ -51,8 +58,10 @@ export async function getStatus(
   const address = [asker.accountId, asker.deviceId]
   const tags = tagArray(items.map((item) => item.tag))
   const { epoch, sentNo, waiting, headSeq } = await withQueries(db, async (queries) => {
-    const [[sender], rows, [own]] = await Promise.all([
+    const [[sender], , rows, [own]] = await Promise.all([
       queries.rows<{ sent_no: number }>({ name: 'sent_no', text: sentNoSql, values: address }),
+      queries.shards.isDistributed &&
+        queries.rows({ name: 'settle', text: settleSql, values: [recipientAccountId] }),
       queries.rows<{ tag: Buffer }>({
         name: 'waiting',
         text: waitingSql,

@@ -3,9 +3,11 @@
 // thrown as chassis has it; one that came with the commit leaves the outcome unknown.
 
 import { type InPipeline, retrying, transaction } from '@twotick/chassis'
+import type { AccountId } from '@twotick/protocol'
 import type { Duplex } from 'node:stream'
-import type { Pool, PoolClient, QueryResultRow } from 'pg'
+import type { ClientBase, Pool, PoolClient, QueryResultRow } from 'pg'
 import { epochOf } from './epoch.ts'
+import { onCitus, readShards, type Shards, shardsOf } from './shards.ts'
 
 export type Database = Pool
 
@@ -19,6 +21,7 @@ export interface Statement {
 export interface Queries {
   /** Of the store that this connection leads to. */
   readonly epoch: string
+  readonly shards: Shards
   rows<R extends QueryResultRow>(statement: Statement): Promise<R[]>
   /** Sends a statement along with the commit, which fails if it does. What it finds is not told. */
   last(statement: Statement): void
@@ -49,12 +52,16 @@ export async function withQueries<T>(
 
 async function queriesOn(client: PoolClient, { begun, last }: InPipeline): Promise<Queries> {
   const epoch = await epochOf(client)
+  const shards = shardsOf(client)
+  const textOf = shards.isDistributed ? onCitus : (text: string) => text
   const query = <R extends QueryResultRow>(statement: Statement) => {
     sendTogether(client)
-    return client.query<R>(statement as { text: string })
+    const text = textOf(statement.text)
+    return client.query<R>({ ...statement, text } as { text: string })
   }
   return {
     epoch,
+    shards,
     rows: async <R extends QueryResultRow>(statement: Statement) => {
       const [{ rows }] = await Promise.all([query<R>(statement), begun])
       return rows
@@ -67,6 +74,27 @@ async function queriesOn(client: PoolClient, { begun, last }: InPipeline): Promi
   }
 }
 
+/** What a statement for the items of each shard finds, all of it. */
+export async function rowsByShard<R extends QueryResultRow, T extends { accountId: AccountId }>(
+  queries: Queries,
+  items: readonly T[],
+  statement: (items: readonly T[]) => Statement,
+): Promise<R[]> {
+  const groups = queries.shards.group(items, (item) => item.accountId)
+  const [first] = groups
+  if (first !== undefined && groups.length === 1) return queries.rows<R>(statement(first))
+  return (await Promise.all(groups.map((group) => queries.rows<R>(statement(group))))).flat()
+}
+
+/** Sends a statement for the items of each shard along with the commit. */
+export function lastByShard<T extends { accountId: AccountId }>(
+  tx: Queries,
+  items: readonly T[],
+  statement: (items: readonly T[]) => Statement,
+): void {
+  for (const group of tx.shards.group(items, (item) => item.accountId)) tx.last(statement(group))
+}
+
 /** The statements of one turn go out in one write: a system call, and a wake-up of Postgres, less. */
 function sendTogether(client: PoolClient): void {
   const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
@@ -76,7 +104,8 @@ function sendTogether(client: PoolClient): void {
 
 // A statement finds its rows by a nested loop over its arrays. `account_id = any($1)` beside that would
 // be a condition of each inner index scan, which sorts the whole array first: with 200 accounts two
-// thirds of all that Postgres did. Citus wants it, to find the shards: it stands there as a comment.
+// thirds of all that Postgres did. Citus wants it, to find the shard: it stands there as a comment, which
+// is taken away for Citus alone.
 //
 // What is read after the locks must be what they protect, not an older snapshot. On plain Postgres,
 // nested loops over the arrays' order take the locks in that order, and a generic
@@ -90,9 +119,15 @@ const SETTINGS_SQL = `
   set enable_bitmapscan = off;
   set jit = off`
 
-/** What each new connection is set to. */
-export async function prepareConnection(client: {
-  query(text: string): Promise<unknown>
-}): Promise<void> {
-  await client.query(SETTINGS_SQL)
+// A generic plan names no shard. How the workers plan is not set from here: what locks has an order of
+// its own.
+const CITUS_SETTINGS_SQL = `
+  set default_transaction_isolation = 'read committed';
+  set plan_cache_mode = force_custom_plan;
+  set jit = off`
+
+/** What each new connection is set to, and reads. */
+export async function prepareConnection(client: ClientBase): Promise<void> {
+  const { isDistributed } = await readShards(client)
+  await client.query(isDistributed ? CITUS_SETTINGS_SQL : SETTINGS_SQL)
 }

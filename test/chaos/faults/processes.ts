@@ -64,9 +64,10 @@ function killServer(server: (typeof SERVERS)[number]): Fault {
     name: `kill ${server}`,
     target: server,
     lastsMs: RESTART_MS,
-    async inject(stack) {
-      await serverOf(stack, server).kill()
-      return () => serverOf(stack, server).restart()
+    async inject(stack, random) {
+      const process = serverOf(stack, server, random)
+      await process.kill()
+      return () => process.restart()
     },
   }
 }
@@ -77,9 +78,10 @@ function stopServer(server: (typeof SERVERS)[number]): Fault {
     target: server,
     lastsMs: [1_000, 8_000],
     ...(server === 'postgres' && { stopsCommits: true }),
-    async inject(stack) {
-      serverOf(stack, server).pause()
-      return async () => serverOf(stack, server).resume()
+    async inject(stack, random) {
+      const process = serverOf(stack, server, random)
+      process.pause()
+      return async () => process.resume()
     },
   }
 }
@@ -101,8 +103,9 @@ function rollingRestart(service: ServiceName): Fault {
   }
 }
 
-function serverOf(stack: Stack, server: (typeof SERVERS)[number]): ServerProcess {
-  return stack[server]
+function serverOf(stack: Stack, server: (typeof SERVERS)[number], random: Random): ServerProcess {
+  if (server !== 'postgres' || stack.workers.length === 0) return stack[server]
+  return random.pick([stack.postgres, ...stack.workers])
 }
 
 export function replicasOf({ replicas }: Stack, service: ServiceName): readonly Replica[] {
