@@ -85,8 +85,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'status-head-first',
     breaks: "Status: the rows are read first, the asker's head second.",
     file: `${STORE}/status.ts`,
-    find: `const [[sender], rows, [own]] = await Promise.all([`,
-    replace: `const [[own], [sender], rows] = await Promise.all([
+    find: `const [[sender], , rows, [own]] = await Promise.all([`,
+    replace: `const [[own], [sender], , rows] = await Promise.all([
       queries.rows<{ head_seq: number }>({ name: 'head', text: headSql, values: address }),`,
   },
   {
@@ -243,8 +243,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'synchronous-commit-off',
     breaks: 'A first tick says that a message is on the disk.',
     file: `${STORE}/transaction.ts`,
-    find: '  set jit = off`',
-    replace: '  set jit = off; set synchronous_commit = off`',
+    find: '  set enable_bitmapscan = off;',
+    replace: '  set enable_bitmapscan = off; set synchronous_commit = off;',
     test: {
       project: 'relay',
       file: 'test/faults/power-cut.test.ts',
