@@ -6,7 +6,7 @@
 // A connection reads the shards when it is new. Where shards are split, envelope-store is restarted.
 
 import type { AccountId } from '@twotick/protocol'
-import { uuidBytes } from './binary-array.ts'
+import { UUID_BYTES, writeUuid } from './binary-array.ts'
 
 export interface Shards {
   readonly isDistributed: boolean
@@ -76,11 +76,13 @@ export function onCitus(text: string): string {
 }
 
 // Postgres' hash of 16 bytes (hash_bytes, Bob Jenkins' lookup3), by which Citus chooses the shard.
-const INITIAL = (0x9e3779b9 + 16 + 3923095) | 0
+const INITIAL = (0x9e3779b9 + UUID_BYTES + 3923095) | 0
+
+const bytes = Buffer.alloc(UUID_BYTES)
 
 /** What `worker_hash` says of an account: a signed 32-bit number. */
 export function hashOf(accountId: AccountId): number {
-  const bytes = uuidBytes(accountId)
+  writeUuid(bytes, accountId, 0)
   let a = (INITIAL + bytes.readInt32LE(0)) | 0
   let b = (INITIAL + bytes.readInt32LE(4)) | 0
   let c = (INITIAL + bytes.readInt32LE(8)) | 0
