@@ -10,6 +10,8 @@ export interface Mutant {
   /** Must be there exactly once. */
   readonly find: string
   readonly replace: string
+  /** The directed schedule that it is played by, where random histories come upon it too rarely. */
+  readonly schedule?: string
   /** A test on real servers that turns red, where the simulation cannot see it. */
   readonly test?: {
     readonly project: 'services' | 'relay'

@@ -26,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'delivered-by-plain-maximum',
     breaks: 'Delivered by a device in `slots`, not by any.',
+    schedule: 'a device is linked above a backlog, which expires',
     file: `${STORE}/mailbox.ts`,
     find: 'cursor !== undefined && slots & bitOf(slot) && seq <= cursor.ackedSeq',
     replace: 'cursor !== undefined && (slots || slot) && seq <= cursor.ackedSeq',
@@ -33,6 +34,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'empty-part-delivers',
     breaks: 'An empty part is for nobody.',
+    schedule: 'resent to one device, and another one answers first',
     file: `${STORE}/sending.ts`,
     find: 'part.ciphertext.length > 0',
     replace: 'part.ciphertext.length >= 0',
@@ -51,6 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'session-not-checked',
     breaks: 'An append of an older session is refused.',
+    schedule: 'an append is stuck until the next session has its answer',
     file: `${STORE}/append.ts`,
     find: 'if (sender.session !== sending.session)',
     replace: 'if (sender.session < sending.session)',
@@ -70,6 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'refused-repetition-answered',
     breaks: 'A repetition may answer only `Stored`.',
+    schedule: 'an append is stuck, its repetition meets a full mailbox',
     file: `${GATEWAY}/lane.ts`,
     find: "if (isRepetition && !endsSession(refusal)) return 'lost'",
     replace: '',
@@ -77,6 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rejection-not-durable',
     breaks: 'A rejection is durable before the device goes on.',
+    schedule: 'crashed after a rejection',
     file: `${SDK}/again.ts`,
     find: 'dropAttempt(entering, attempt.no)\n  const before',
     replace: 'entering.book.attempts.delete(attempt.no)\n  const before',
@@ -84,6 +89,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'status-head-first',
     breaks: "Status: the rows are read first, the asker's head second.",
+    schedule: 'asked for a status while the message expires',
     file: `${STORE}/status.ts`,
     find: `const [[sender], , rows, [own]] = await Promise.all([`,
     replace: `const [[own], [sender], , rows] = await Promise.all([
@@ -92,6 +98,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'status-not-held',
     breaks: 'An answer is held until everything that it relies on was pushed.',
+    schedule: 'asked for a status before the notice is pushed',
     file: `${GATEWAY}/session.ts`,
     find: 'const held = [...session.held, { status, askerHeadSeq }]',
     replace: 'const held = [...session.held, { status, askerHeadSeq: 0 }]',
@@ -99,6 +106,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'unlink-without-notices',
     breaks: 'Whatever leaves undelivered leaves a closing notice.',
+    schedule: 'the only device that a message is for is unlinked, beside a newer one',
     file: `${STORE}/leave.ts`,
     find: 'if (isClosed && !noteUndelivered(leaving, mailbox, row, kind)) continue',
     replace: 'if (isClosed && kind === undefined) continue',
@@ -113,6 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'notices-expire',
     breaks: 'Notices never expire, and never make room.',
+    schedule: 'notices wait for a sender that is away',
     file: `${STORE}/notice.ts`,
     find: 'slots: 0, expiresAtMs: undefined })',
     replace: 'slots: 0, expiresAtMs: draft.picture.nowMs + 1_000 })',
@@ -120,6 +129,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'failure-not-durable',
     breaks: 'A failure is durable on the device before it acks on.',
+    schedule: 'crashed around a failure',
     file: `${SDK}/receiver.ts`,
     find: "turn.put('failed', numberKey(seq), { seq })",
     replace: '',
@@ -127,6 +137,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'failure-named-once',
     breaks: 'A failure is named in every ack until the cursor has passed it.',
+    schedule: 'cut while a failure is acknowledged',
     file: `${SDK}/receiver.ts`,
     find: 'return { seq: pushed, failed: failed.slice(-FAILED_MAX) }',
     replace: 'return { seq: pushed, failed: failed.splice(0) }',
@@ -142,6 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'late-cursor-after-unlink',
     breaks: 'A late repetition of AddDevice adds nothing.',
+    schedule: 'adding a device is repeated after it was unlinked',
     file: `${STORE}/devices.ts`,
     find: 'if (slot === -1 || !(await insertSender(tx, device))) return undefined',
     replace: `if (slot === -1) return undefined
@@ -162,6 +174,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'old-epoch-accepted',
     breaks: "The store refuses another epoch's requests.",
+    schedule: 'an ack of an older history arrives late',
     file: `${STORE}/write.ts`,
     find: 'if (write.epoch === tx.epoch) return true',
     replace: "if (write.epoch === tx.epoch || write.kind === 'ack') return true",
@@ -183,6 +196,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'dedupe-off',
     breaks: 'A message has its effect once, under the name of the original.',
+    schedule: 'the history goes back beneath a message that was delivered',
     file: `${SDK}/apply.ts`,
     find: "return isKnown ? NOTHING : { as: 'message', message }",
     replace: "return isKnown && !isKnown ? NOTHING : { as: 'message', message }",
@@ -205,6 +219,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'hole-in-numbers-accepted',
     breaks: 'A hole in the numbers is never skipped.',
+    schedule: 'Postgres is gone between two batches of one device',
     file: `${STORE}/append.ts`,
     find: 'if (sending.prevNo !== sender.sentNo)',
     replace: 'if (sending.prevNo < sender.sentNo)',
@@ -212,6 +227,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'claimed-before-locked',
     breaks: 'Mailboxes are locked before entries are touched.',
+    schedule: 'acks meet expiry',
     file: `${STORE}/expire.ts`,
     find: 'const picture = await lock(tx, accountIds)',
     replace: `for (const { account_id: id } of found) {
@@ -221,11 +237,6 @@ export const MUTANTS: readonly Mutant[] = [
       })
     }
     const picture = await lock(tx, accountIds)`,
-    test: {
-      project: 'services',
-      file: 'services/envelope-store/test/concurrency.test.ts',
-      name: 'no deadlock',
-    },
   },
   {
     name: 'notices-make-room',

@@ -28,13 +28,13 @@ interface Outcome {
 /** Runs it for so many seconds at most; a test takes as long as it takes. */
 export async function runMutant(mutant: Mutant, seconds: number): Promise<Verdict> {
   mutate(mutant, readFileSync(join(ROOT, mutant.file), 'utf8')) // throws where it does not fit
-  return mutant.test ? runTest(mutant.name, mutant.test) : runSimulation(mutant.name, seconds)
+  return mutant.test ? runTest(mutant.name, mutant.test) : runSimulation(mutant, seconds)
 }
 
-async function runSimulation(name: string, seconds: number): Promise<Verdict> {
+async function runSimulation({ name, schedule = '' }: Mutant, seconds: number): Promise<Verdict> {
   const script = join(ROOT, 'test/simulation/main.ts')
-  const limits = ['--workers', '1', '--histories', '1000000', '--seconds', String(seconds)]
-  const { code, output, tookS } = await run([script, ...limits, '--json'], name)
+  const which = ['--only', schedule, '--histories', '1000000', '--seconds', String(seconds)]
+  const { code, output, tookS } = await run([script, ...which, '--workers', '1', '--json'], name)
   const outcome = outcomeIn(output)
   if (outcome === undefined) throw new Error(`mutant ${name} did not run:\n${output}`)
   const took = `${outcome.histories} histories, ${tookS.toFixed(1)} s`

@@ -3,7 +3,7 @@
 // wants its like here.
 
 import { bigints, byteStrings, smallints, uuids } from './arrays.ts'
-import { isHeld, least, mailboxLock, opened, senderLock, shown, SLOTS } from './rows.ts'
+import { entryLock, isHeld, least, mailboxLock, opened, senderLock, shown, SLOTS } from './rows.ts'
 import type { Statements } from './rows.ts'
 import { senderKey, type MailboxRow } from './tables.ts'
 
@@ -106,9 +106,11 @@ export const BATCH_STATEMENTS: Statements = {
     return []
   },
 
-  change_slots({ view, values }) {
+  change_slots({ view, values, lock }) {
     const [seqs, slots] = [bigints(values[1]), smallints(values[2])]
-    uuids(values[0]).forEach((id, index) => {
+    const ids = uuids(values[0])
+    if (!lock(ids.map((id, index) => entryLock(id, seqs[index] ?? 0)))) return undefined
+    ids.forEach((id, index) => {
       const rows = view.ownEntries(id)
       const row = rows.get(seqs[index] ?? 0)
       if (row) rows.set(row.seq, { ...row, slots: slots[index] ?? 0 })
@@ -116,9 +118,11 @@ export const BATCH_STATEMENTS: Statements = {
     return []
   },
 
-  remove_entries({ view, values }) {
+  remove_entries({ view, values, lock }) {
     const seqs = bigints(values[1])
-    uuids(values[0]).forEach((id, index) => view.ownEntries(id).delete(seqs[index] ?? 0))
+    const ids = uuids(values[0])
+    if (!lock(ids.map((id, index) => entryLock(id, seqs[index] ?? 0)))) return undefined
+    ids.forEach((id, index) => view.ownEntries(id).delete(seqs[index] ?? 0))
     return []
   },
 

@@ -125,11 +125,17 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
     active: (accountId: string) => active(accounts.get(accountId) ?? NOBODY),
 
     /** An account whose mailbox is there already. */
-    addAccount(accountId: AccountId): DeviceAddress {
-      const address = { accountId, deviceId: 1 }
-      const devices = new Map([[1, { address, intent: 'active' } as Listed]])
-      accounts.set(accountId, { accountId, devices, version: 1 })
-      return address
+    addAccount(accountId: AccountId, deviceCount: number): DeviceAddress[] {
+      const addresses = Array.from({ length: deviceCount }, (_, at) => ({
+        accountId,
+        deviceId: at + 1,
+      }))
+      const devices = addresses.map((address): [number, Listed] => [
+        address.deviceId,
+        { address, intent: 'active' },
+      ])
+      accounts.set(accountId, { accountId, devices: new Map(devices), version: 1 })
+      return addresses
     },
     /** Begins to link the next device. */
     link(accountId: AccountId, deviceId: number): Pending {

@@ -42,7 +42,7 @@ export function historyOf(seed: number): History {
 }
 
 function atRandom(random: Random): Command[] {
-  const length = 4 + random.below(16)
+  const length = 2 + random.below(14)
   return Array.from({ length }, () => ({
     ...{ do: random.pick(DECK), who: random.below(1000), n: random.below(24) },
   }))
@@ -55,8 +55,8 @@ function directed(steps: string, random: Random): Command[] {
   return steps.split(', ').map((step) => {
     const [doing = '', whom] = step.split(' ')
     const who = whom === undefined ? random.below(1000) : (WHO[whom] ?? Number.NaN)
-    const named = doing === 'some' ? 'flow' : doing
+    const named = doing === 'some' || doing === 'few' ? 'flow' : doing
     if (!(named in WEIGHTS) || Number.isNaN(who)) throw new Error(`no such step: ${step}`)
-    return { do: named as Doing, who, n: random.below(24) }
+    return { do: named as Doing, who, n: random.below(doing === 'few' ? 8 : 24) }
   })
 }

@@ -16,7 +16,7 @@ export interface Locks {
   release(holder: Holder): void
 }
 
-export function createLocks(): Locks {
+export function createLocks(deadlocked: () => void): Locks {
   const owners = new Map<string, Holder>()
   const waiting = new Map<string, { holder: Holder; retry: () => void }[]>()
 
@@ -40,7 +40,10 @@ export function createLocks(): Locks {
           holder.held.add(key)
           continue
         }
-        if (isCircle(holder, key)) throw databaseError('deadlock detected', '40P01')
+        if (isCircle(holder, key)) {
+          deadlocked()
+          throw databaseError('deadlock detected', '40P01')
+        }
         holder.waitsFor = key
         const others = waiting.get(key) ?? []
         waiting.set(key, others)

@@ -91,7 +91,9 @@ async function tellOutcome(histories: number, seed: number | undefined): Promise
 function startWorker(index: number): Promise<Found> {
   const args = ['--worker', '--seed', String(seed + index), '--histories', String(histories)]
   const limits = ['--workers', String(workers), '--seconds', String(seconds), '--only', values.only]
-  const child = fork(import.meta.filename, [...args, ...limits], { execArgv: process.execArgv })
+  const child = fork(import.meta.filename, [...args, ...limits], {
+    execArgv: [...process.execArgv, '--max-semi-space-size=32'],
+  })
   return new Promise((resolve, reject) => {
     child.once('message', (found) => resolve(found as Found))
     child.once('exit', () => reject(new Error('a worker ended without a word')))
@@ -100,6 +102,7 @@ function startWorker(index: number): Promise<Found> {
 
 /** Every `step`th seed. */
 async function playFrom(first: number, count: number, step: number): Promise<Found> {
+  Error.stackTraceLimit = 0 // many errors are made, and none is looked at before it is played again
   const until = realNow() + BigInt(Math.round(Math.min(seconds, 1e6) * 1e9))
   let played = 0
   for (let at = first; at < first + count; at += step) {

@@ -38,6 +38,7 @@ export interface DatabaseOptions {
   readonly isFine: boolean
   /** Its own clock, which no service shares. */
   readonly nowMs: () => number
+  readonly violation: (what: string) => void
 }
 
 export interface Database {
@@ -57,8 +58,10 @@ export interface Database {
 const CONNECTION_LOST = 'Connection terminated unexpectedly'
 const ABORTED = 'current transaction is aborted, commands ignored until end of transaction block'
 
-export function createDatabase({ lanes, isFine, nowMs }: DatabaseOptions): Database {
-  const locks = createLocks()
+export function createDatabase(options: DatabaseOptions): Database {
+  const { lanes, isFine, nowMs, violation } = options
+  // It is tried again, so nothing else would tell.
+  const locks = createLocks(() => violation('two transactions have deadlocked'))
   let tables = createTables()
   let timeline = 1
   let connections: Connection[] = []

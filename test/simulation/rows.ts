@@ -51,6 +51,7 @@ export function cursorsOf(row: MailboxRow): (number | null)[] {
 }
 
 export const mailboxLock = (accountId: string) => `mailbox ${accountId}`
+export const entryLock = (accountId: string, seq: number) => `entry ${accountId} ${seq}`
 export const senderLock = (key: string) => `sender ${key}`
 
 export function shown(row: EntryRow) {

@@ -1,6 +1,6 @@
 // Directed schedules: what random histories come upon too rarely, each in a few words. Only what
-// matters is fixed; the order in which things arrive, how lines are cut and how far `some` goes are the
-// seed's. Devices are a1, b1, b2 and those linked later (b3); a and b are their accounts.
+// matters is fixed; the order in which things arrive, how lines are cut and how far `some` and `few` go
+// are the seed's. Devices are a1, b1, b2 and those linked later (b3); a and b are their accounts.
 
 import type { Profile } from './profile.ts'
 
@@ -63,18 +63,23 @@ export const SCHEDULES: readonly Schedule[] = [
   },
   {
     name: 'an append is stuck until the next session has its answer',
-    steps: 'send a1, some, stall, cut a1, dial a1, some, refuse, arrive, release, arrive',
+    steps: 'send a1, few, stall, cut a1, refuse, dial a1, arrive, release, arrive',
   },
   {
     name: 'an append is stuck, its repetition meets a full mailbox',
     steps:
-      'leave b1, leave b2, send a1, arrive, send a1, some, stall, break a, wait, arrive, ' +
+      'leave b1, leave b2, send a1, arrive, send a1, few, stall, break a, wait, arrive, ' +
       'come b1, come b2, arrive, release, arrive',
     profile: TINY_QUOTA,
   },
   {
     name: 'the stream to the store breaks with sends under way',
     steps: 'send a1, send a1, some, break a, send a1, some, break a, wait, arrive',
+  },
+  {
+    name: 'acks meet expiry',
+    steps: 'send a1, send a1, some, expire, some, arrive',
+    profile: { isFineDatabase: true },
   },
   {
     name: 'Postgres is gone between two batches of one device',
@@ -95,13 +100,12 @@ export const SCHEDULES: readonly Schedule[] = [
   },
   {
     name: 'asked for a status while the message expires',
-    steps:
-      'leave b1, leave b2, send a1, arrive, dial a1, wait, some, stall, expire, arrive, release',
+    steps: 'leave b1, leave b2, send a1, arrive, drop-bus, few, stall, expire, arrive, release',
     profile: { isFineDatabase: true },
   },
   {
     name: 'asked for a status before the notice is pushed',
-    steps: 'leave b1, leave b2, send a1, arrive, expire, some, drop-bus, some, arrive',
+    steps: 'leave b1, leave b2, send a1, arrive, expire, few, drop-bus, some, arrive',
   },
   {
     name: 'the bus loses a doorbell',

@@ -2,9 +2,19 @@
 
 import { byteStrings, smallints, uuids } from './arrays.ts'
 import { BATCH_STATEMENTS } from './batch-statements.ts'
-import { ackedOf, cursorsOf, isHeld, least, num, opened, senderLock, str } from './rows.ts'
+import {
+  ackedOf,
+  cursorsOf,
+  entryLock,
+  isHeld,
+  least,
+  num,
+  opened,
+  senderLock,
+  str,
+} from './rows.ts'
 import { mailboxLock, SLOTS, type Statement, type Statements } from './rows.ts'
-import { senderKey } from './tables.ts'
+import { emptyMailbox, senderKey } from './tables.ts'
 
 const NAMED: Statements = {
   open_session({ view, values, lock }) {
@@ -116,6 +126,14 @@ const NAMED: Statements = {
 /** Without a name, because they are rare: the first that the text begins with. */
 const UNNAMED: readonly (readonly [begins: string, statement: Statement])[] = [
   [
+    // The store has none like it; the mutant `claimed-before-locked` has.
+    'select 1 from mailbox.entry where account_id = $1::uuid for update',
+    ({ view, values, lock }) => {
+      const id = str(values[0])
+      return lock(view.entries(id).map(({ seq }) => entryLock(id, seq))) ? [] : undefined
+    },
+  ],
+  [
     'insert into mailbox.sender (account_id, device_id',
     ({ view, values, lock }) => {
       const [account_id, device_id] = [str(values[0]), num(values[1])]
@@ -131,18 +149,9 @@ const UNNAMED: readonly (readonly [begins: string, statement: Statement])[] = [
     'insert into mailbox.mailbox',
     ({ view, values }) => {
       const [account_id, d1] = [str(values[0]), num(values[1])]
-      const empty = { head_seq: 0, floor_seq: 0, bytes: 0, d1, a1: 0 }
-      const free = {
-        d2: null,
-        a2: null,
-        d3: null,
-        a3: null,
-        d4: null,
-        a4: null,
-        d5: null,
-        a5: null,
+      if (!view.mailbox(account_id)) {
+        view.putMailbox(account_id, { ...emptyMailbox(account_id), d1, a1: 0 })
       }
-      if (!view.mailbox(account_id)) view.putMailbox(account_id, { account_id, ...empty, ...free })
       return []
     },
   ],

@@ -2,6 +2,8 @@
 // it has written itself. Writers of a mailbox hold its lock, so that what they write on top can take
 // the place of what is there when they commit.
 
+import type { DeviceAddress } from '@twotick/protocol'
+
 export interface MailboxRow {
   readonly account_id: string
   readonly head_seq: number
@@ -49,6 +51,26 @@ export function createTables(of?: Tables): Tables {
     mailboxes: new Map(of?.mailboxes),
     senders: new Map(of?.senders),
     entries: new Map(of?.entries), // each is replaced, never changed
+  }
+}
+
+export function emptyMailbox(accountId: string): MailboxRow {
+  const free = { d1: null, a1: null, d2: null, a2: null, d3: null, a3: null, d4: null, a4: null }
+  const empty = { head_seq: 0, floor_seq: 0, bytes: 0, d5: null, a5: null }
+  return { account_id: accountId, ...empty, ...free }
+}
+
+/** A mailbox and its senders, as registering and linking would have made them. */
+export function putAccount(
+  { mailboxes, senders }: Tables,
+  devices: readonly DeviceAddress[],
+): void {
+  for (const [at, { accountId, deviceId }] of devices.entries()) {
+    const before = mailboxes.get(accountId) ?? emptyMailbox(accountId)
+    mailboxes.set(accountId, { ...before, [`d${at + 1}`]: deviceId, [`a${at + 1}`]: 0 })
+    const numbers = { session: 0, sent_no: 0, sent_tag: Buffer.alloc(8) }
+    const key = senderKey(accountId, deviceId)
+    senders.set(key, { account_id: accountId, device_id: deviceId, ...numbers })
   }
 }
 

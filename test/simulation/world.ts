@@ -13,7 +13,7 @@ import { createDatabase } from './postgres.ts'
 import { createRandom } from './random.ts'
 import { createRelay } from './relay.ts'
 import { cursorsOf } from './rows.ts'
-import { type MailboxRow, senderKey, type Tables } from './tables.ts'
+import { type MailboxRow, putAccount, type Tables } from './tables.ts'
 
 export const ACCOUNTS = ['a', 'b'].map(
   (letter) => `${letter.repeat(8)}-0000-4000-8000-000000000000` as AccountId,
@@ -34,7 +34,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   const databaseNowMs = () => clock.nowMs() + skewMs
   const violation = (what: string) => void violations.push(what)
   const isFine = profile.isFineDatabase
-  const database = createDatabase({ lanes, isFine, nowMs: databaseNowMs })
+  const database = createDatabase({ lanes, isFine, nowMs: databaseNowMs, violation })
   const ledger = createLedger({ devices, database, violation, databaseNowMs })
   const unlisted = new Set<string>()
   const directory = createDirectory({
@@ -62,33 +62,16 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     await device.start()
   }
 
+  /** Three devices, of which the last two are of one account. */
   async function begin(): Promise<void> {
-    for (const accountId of ACCOUNTS) {
-      const address = directory.addAccount(accountId)
-      deviceIds.set(accountId, 1)
-      const { deviceId: d1 } = address
-      const empty = { head_seq: 0, floor_seq: 0, bytes: 0, d1, a1: 0 }
-      const free = {
-        d2: null,
-        a2: null,
-        d3: null,
-        a3: null,
-        d4: null,
-        a4: null,
-        d5: null,
-        a5: null,
-      }
-      const { mailboxes, senders } = database.tables()
-      mailboxes.set(accountId, { account_id: accountId, ...empty, ...free })
-      const numbers = { session: 0, sent_no: 0, sent_tag: Buffer.alloc(8) }
-      const sender = { account_id: accountId, device_id: d1, ...numbers }
-      senders.set(senderKey(accountId, d1), sender)
-      await admit(address)
+    for (const [at, accountId] of ACCOUNTS.entries()) {
+      const addresses = directory.addAccount(accountId, at + 1)
+      deviceIds.set(accountId, addresses.length)
+      putAccount(database.tables(), addresses)
+      for (const address of addresses) await admit(address)
     }
     copies.push(database.copy())
-    // A second device of the second account, linked before the history begins.
-    link(1)
-    await settle(() => devices.length === 3 && devices.every((device) => device.isConnected()))
+    await settle(() => devices.every((device) => device.isConnected()))
   }
 
   function link(which: number): void {
