@@ -2,7 +2,7 @@
 // sources of chance, seeded. Product code asks the usual globals for the time, for timers and for
 // random numbers: `rule` puts these in their place, once, for the life of the process.
 
-import { webcrypto } from 'node:crypto'
+import crypto, { webcrypto } from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import promised from 'node:timers/promises'
 import { createRandom, type Random } from './random.ts'
@@ -90,11 +90,19 @@ function replaceGlobals(): void {
     begin(() => abort.abort(new DOMException('timed out', 'TimeoutError')), delayMs)
     return abort.signal
   }
-  webcrypto.getRandomValues = (array) => {
-    const bytes = array as unknown as Uint8Array
+  const fill = (bytes: Uint8Array) => {
     for (let at = 0; at < bytes.length; at += 1) bytes[at] = random.below(256)
+  }
+  webcrypto.getRandomValues = (array) => {
+    fill(array as unknown as Uint8Array)
     return array
   }
+  const randomBytes = (count: number) => {
+    const bytes = Buffer.alloc(count)
+    fill(bytes)
+    return bytes
+  }
+  Object.assign(crypto, { randomBytes })
   Object.assign(promised, { setTimeout: sleep })
   syncBuiltinESMExports()
 }

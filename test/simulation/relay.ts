@@ -196,6 +196,11 @@ export function createRelay(options: RelayOptions) {
       gateways[choice % REPLICAS] = startGateway()
     },
 
+    /** The end of the world. */
+    stop(): void {
+      for (const gateway of gateways) gateway.stop()
+    },
+
     /** The bus was away: whatever was on it is gone. */
     dropBus(): void {
       lanes.clear('bus')

@@ -225,9 +225,12 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
       await begin()
       for (const command of commands) {
         await run(command)
-        if (violations.length > 0) return violations
+        if (violations.length > 0) break
       }
-      await calm()
+      if (violations.length === 0) await calm()
+      // Whoever still waits for a signal would keep the whole world in memory.
+      relay.stop()
+      await lanes.rest()
       return violations
     },
   }
