@@ -100,8 +100,10 @@ export const SCHEDULES: readonly Schedule[] = [
   },
   {
     name: 'asked for a status while the message expires',
-    steps: 'leave b1, leave b2, send a1, arrive, drop-bus, few, stall, expire, arrive, release',
-    profile: { isFineDatabase: true },
+    // Without its presence no doorbell tells a1 of the notice first.
+    steps:
+      'leave b1, leave b2, send a1, arrive, drop-bus, few, stall, flush, expire, arrive, release',
+    profile: { isFineDatabase: true, hasPresence: true },
   },
   {
     name: 'asked for a status before the notice is pushed',
