@@ -4,8 +4,6 @@
 
 import { type DeviceAddress } from '@twotick/protocol'
 import type { FetchReply, FetchRequest } from '@twotick/protocol/services'
-import { type MailboxRow, toMailbox } from './locks.ts'
-import { cursorOf } from './mailbox.ts'
 import { EPOCH_CHANGED, UNLINKED } from './outcome.ts'
 import type { Sealer } from './sealed.ts'
 import { forDevice, toStoredEntry } from './stored-entry.ts'
@@ -18,12 +16,12 @@ const BYTES_MAX = 4 * 1_048_576
 // out of line is read.
 const fetchSql = `
   with m as (
-    select account_id, head_seq, floor_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5,
+    select account_id, head_seq,
            case $2::smallint when d1 then a1 when d2 then a2 when d3 then a3
                              when d4 then a4 when d5 then a5 end as acked_seq
       from mailbox.mailbox where account_id = $1::uuid
   )
-  select m.*, e.seq, e.tag, e.expires_at_ms, e.sealed, e.found
+  select m.head_seq, m.acked_seq, e.seq, e.tag, e.expires_at_ms, e.sealed, e.found
     from m
     left join lateral (
       select r.*, row_number() over above as number, count(*) over () as found,
@@ -41,7 +39,9 @@ const fetchSql = `
     ) e on e.number = 1 or e.summed <= $5::bigint
    order by e.seq`
 
-interface FetchedRow extends MailboxRow {
+interface FetchedRow {
+  head_seq: number
+  acked_seq: number | null
   seq: number | null
   tag: Uint8Array
   expires_at_ms: number | null
@@ -71,8 +71,7 @@ export async function fetchEntries(
     return { epoch, outcome: { $case: 'refusal', value: EPOCH_CHANGED } }
   }
   const [first] = rows
-  const cursor = first && cursorOf(toMailbox(first), device.deviceId)
-  if (first === undefined || cursor === undefined) {
+  if (first === undefined || first.acked_seq === null) {
     return { epoch, outcome: { $case: 'refusal', value: UNLINKED } }
   }
   const found = rows.filter((row) => row.seq !== null)
@@ -86,7 +85,7 @@ export async function fetchEntries(
       value: {
         entries,
         headSeq: first.head_seq,
-        ackedSeq: cursor.ackedSeq,
+        ackedSeq: first.acked_seq,
         isComplete,
       },
     },
@@ -94,6 +93,6 @@ export async function fetchEntries(
 }
 
 function open(row: FetchedRow, sealer: Sealer, device: DeviceAddress) {
-  const content = sealer.open(row.account_id, row.tag, row.sealed)
+  const content = sealer.open(device.accountId, row.tag, row.sealed)
   return forDevice(toStoredEntry(row.seq ?? 0, row.expires_at_ms ?? undefined, content), device)
 }
