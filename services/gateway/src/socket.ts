@@ -137,19 +137,39 @@ const LENGTH_16_BIT = 126
  * `ws` would write a header and a payload for each. A server's are not masked, and not compressed.
  */
 function messagesOf(frames: readonly DownFrame[]): Buffer {
-  const chunks = frames.flatMap((frame) => {
-    const payload = Down.encode({ frame }).finish()
-    return [headerOf(payload.length), payload]
-  })
-  return Buffer.concat(chunks)
+  const payloads = frames.map((frame) => Down.encode({ frame }).finish())
+  const bytes = payloads.reduce((sum, { length }) => sum + headerBytes(length) + length, 0)
+  const messages = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const payload of payloads) {
+    writeHeader(messages, at, payload.length)
+    at += headerBytes(payload.length)
+    messages.set(payload, at)
+    at += payload.length
+  }
+  return messages
 }
 
-function headerOf(length: number): Buffer {
-  if (length < LENGTH_16_BIT) return Buffer.of(FINAL_BINARY, length)
-  if (length < 2 ** 16) return Buffer.of(FINAL_BINARY, LENGTH_16_BIT, length >> 8, length & 255)
-  const header = Buffer.of(FINAL_BINARY, LENGTH_16_BIT + 1, 0, 0, 0, 0, 0, 0, 0, 0)
-  header.writeUInt32BE(length, 6)
-  return header
+function headerBytes(length: number): number {
+  if (length < LENGTH_16_BIT) return 2
+  return length < 2 ** 16 ? 4 : 10
+}
+
+function writeHeader(messages: Buffer, at: number, length: number): void {
+  messages[at] = FINAL_BINARY
+  switch (headerBytes(length)) {
+    case 2:
+      messages[at + 1] = length
+      break
+    case 4:
+      messages[at + 1] = LENGTH_16_BIT
+      messages.writeUInt16BE(length, at + 2)
+      break
+    default:
+      messages[at + 1] = LENGTH_16_BIT + 1
+      messages.writeUInt32BE(0, at + 2)
+      messages.writeUInt32BE(length, at + 6)
+  }
 }
 
 /** Whether the socket is read, which several reasons may speak against. */
