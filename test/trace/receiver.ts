@@ -10,6 +10,9 @@ export interface ReceivedSpan {
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId?: string
+  readonly startTimeUnixNano: string
+  readonly endTimeUnixNano: string
+  readonly status: { readonly code: number; readonly message?: string }
   readonly links?: readonly { readonly traceId: string; readonly spanId: string }[]
   readonly attributes?: readonly { readonly key: string; readonly value: unknown }[]
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { bytes, linkDevice, newAccount, sendText, type TestDevice } from '../device.ts'
 import { type Relay, startRelay } from '../relay.ts'
 import { waitFor } from '../wait.ts'
-import { edgesOf, linksTo, openReceiver, type ReceivedSpan } from './receiver.ts'
+import { edgesOf, linksTo, openReceiver, type ReceivedSpan, titleOf } from './receiver.ts'
 
 let receiver: Awaited<ReturnType<typeof openReceiver>>
 let relay: Relay
@@ -116,20 +116,33 @@ it('a live push is a child all the way; a drain is linked', async () => {
   await waitForEdge(drain.traceId, 'envelope-store ack -> envelope-store delete')
 })
 
-it('a transaction of several is linked to each of them', async () => {
+it('what is done for several is a trace of its own, linked to each of them', async () => {
   const carol = await newAccount(relay.url, 'carol')
   open.push(carol)
   await Promise.all(Array.from({ length: 40 }, (_, no) => sendText(alice, carol, `many ${no}`)))
-  const linked = () => receiver.spans.find(({ links }) => (links?.length ?? 0) > 1)
-  await waitFor(() => linked() !== undefined, { what: 'a batch with links' })
-  const batch = receiver.spans.find(
-    ({ name, links }) => name === 'transaction' && (links?.length ?? 0) > 1,
-  )
-  for (const { traceId } of batch?.links ?? []) {
-    await waitForEdge(traceId, 'gateway append -> envelope-store append')
+  const batches = [
+    ['envelope-store transaction', 'envelope-store append'],
+    ['delivery-fanout process mailbox.appended', 'envelope-store publish mailbox.appended'],
+    ['gateway push', 'envelope-store append'],
+  ] as const
+  for (const [title, linked] of batches) {
+    const isBatch = (span: ReceivedSpan) =>
+      titleOf(span) === title && (span.links?.length ?? 0) > 1 && areLinkedTo(span, linked)
+    const what = `${title} of several, each link to ${linked}`
+    await waitFor(() => receiver.spans.some(isBatch), { what })
+    const batch = receiver.spans.find(isBatch)
+    expect(batch?.parentSpanId ?? '', what).toBe('')
+    const traceIds = new Set(batch?.links?.map(({ traceId }) => traceId))
+    expect(traceIds.size, what).toBe(batch?.links?.length)
   }
-  expect(batch?.parentSpanId ?? '').toBe('')
 })
+
+function areLinkedTo({ links = [] }: ReceivedSpan, title: string): boolean {
+  return links.every(({ traceId, spanId }) => {
+    const target = receiver.spans.find((each) => each.traceId === traceId && each.spanId === spanId)
+    return target !== undefined && titleOf(target) === title
+  })
+}
 
 it('what expires is linked to its send, however much later', async () => {
   const dave = await newAccount(relay.url, 'dave')
@@ -156,4 +169,12 @@ it('no span names an account or carries a word', () => {
   const everything = JSON.stringify(receiver.spans)
   for (const { address } of open) expect(everything).not.toContain(address.accountId)
   expect(everything).not.toContain('to three devices')
+  const marks = new Set(receiver.spans.flatMap((span) => markOf(span, 'twotick.recipient')))
+  expect(marks.size).toBeGreaterThan(1)
+  for (const mark of marks) expect(mark).toMatch(/^[0-9a-f]{16}$/)
 })
+
+function markOf({ attributes = [] }: ReceivedSpan, name: string): string[] {
+  const found = attributes.find(({ key }) => key === name)?.value as { stringValue?: string }
+  return found?.stringValue === undefined ? [] : [found.stringValue]
+}

@@ -11,6 +11,8 @@ import { listen } from './commands/listen.ts'
 import { register } from './commands/register.ts'
 import { send } from './commands/send.ts'
 import { status } from './commands/status.ts'
+import { trace } from './commands/trace.ts'
+import { DEFAULT_JAEGER_URL } from './jaeger.ts'
 import { DEFAULT_URL, type GlobalOptions } from './open.ts'
 import { TWOTICK } from './typed.ts'
 
@@ -126,6 +128,8 @@ function addMessages(program: Command): void {
     .argument('<text...>', 'the message; - reads it from standard input')
     .option('--wait', 'wait for the second tick too', false)
     .option('--timeout <seconds>', 'how long to wait; without --wait 30', parseNumber)
+    .option('--trace', 'ask for a trace of its way, where the operator allows it', false)
+    .addOption(jaegerOption())
     .addHelpText(
       'after',
       `
@@ -135,6 +139,13 @@ Examples:
   ${TWOTICK} --as alice send --wait bob "Are you there?"`,
     )
     .action((to, text, options, command) => send(globals(command), { to, text, ...options }))
+
+  program
+    .command('trace')
+    .description('show the way of a message through the relay, hop by hop')
+    .argument('<message>', 'its number, as send --trace says it, or a trace id')
+    .addOption(jaegerOption())
+    .action((message, options, command) => trace(globals(command), { message, ...options }))
 
   program
     .command('listen')
@@ -153,6 +164,12 @@ Examples:
     .command('status')
     .description('who and where this device is, and what waits')
     .action((_options, command) => status(globals(command)))
+}
+
+function jaegerOption(): Option {
+  return new Option('--jaeger <url>', 'where Jaeger shows traces')
+    .env('TWOTICK_JAEGER_URL')
+    .default(DEFAULT_JAEGER_URL)
 }
 
 function addGroups(program: Command): void {

@@ -10,6 +10,7 @@ import { createPromises, type SentMessage } from './promises.ts'
 import type { Rosters } from './rosters.ts'
 import type { Sender } from './sender.ts'
 import { numberKey, type To } from './storage.ts'
+import { newTrace } from './trace.ts'
 import type { Step, Turn } from './turn.ts'
 
 const OUTBOX_MAX = 1_000
@@ -20,6 +21,11 @@ export interface SendOptions {
   readonly type?: EnvelopeType
   /** Seconds after which it leaves the relay undelivered; by default as long as the type allows. */
   readonly lifetimeS?: number
+  /**
+   * Asks for a trace of its way through the relay, whose id is then `SentMessage.traceId`. A relay
+   * whose operator has not allowed it to this account takes no notice.
+   */
+  readonly trace?: boolean
 }
 
 interface OutboxOptions {
@@ -44,14 +50,16 @@ export function createOutbox(options: OutboxOptions) {
   async function prepare({ to, body, ...rest }: SendOptions) {
     await room.wait()
     const { type = EnvelopeType.MESSAGE, lifetimeS = 0 } = rest
+    const trace = rest.trace ? newTrace() : undefined
     const outgoing = { to, type, lifetimeS, content: { body }, deviceIds: [] }
     const draft = await encode(outgoing, options)
     if (!draft) throw new Error('there is no device to send to')
     reserved += 1
     const numbered = number((turn) => {
       reserved -= 1
-      const fixed = { to, type, lifetimeS, rosterTries: 0, resentTo: [] }
-      const no = sender.add(turn, draft, fixed)
+      const traced = trace && { traceId: trace.traceId }
+      const fixed = { to, type, lifetimeS, rosterTries: 0, resentTo: [], ...traced }
+      const no = sender.add(turn, { ...draft, ...(trace && { trace: trace.context }) }, fixed)
       turn.put('body', numberKey(no), body)
       return no
     })

@@ -22,6 +22,8 @@ export interface Undelivered {
 export interface SentMessage {
   /** Its send number; with this device's address it is the message's name. */
   readonly no: number
+  /** Of the trace that was asked for, 32 hexadecimal characters. */
+  readonly traceId?: string
   /** First tick. Rejects with RejectedError, or with StoppedError. */
   readonly stored: Promise<{ readonly acceptedAtMs: number }>
   /** Resolves when the second tick is settled for every recipient account, one way or the other. */
@@ -50,7 +52,9 @@ export function createPromises(book: Book) {
       // Nobody needs to wait for them: a rejection is an event as well.
       stored.promise.catch(() => undefined)
       delivered.promise.catch(() => undefined)
-      return { no, stored: stored.promise, delivered: delivered.promise }
+      const traceId = book.messages.get(no)?.traceId
+      const promises = { stored: stored.promise, delivered: delivered.promise }
+      return { no, ...promises, ...(traceId !== undefined && { traceId }) }
     },
 
     settle(happening: Happening): void {

@@ -191,10 +191,10 @@ function pump(state: State, link: Link, sendsMax: number): boolean {
 }
 
 function toFrame({ attempt, payload }: LaneSend, prevNo: number): Send {
-  const { no, tag, to, rosterVersion, type, lifetimeS } = attempt
+  const { no, tag, to, rosterVersion, type, lifetimeS, trace } = attempt
   const { ciphertext, parts } = payload
   const frame = { no, prevNo, tag, rosterVersion, type, lifetimeS, ciphertext }
-  return { ...frame, to: toDestination(to), parts: [...parts] }
+  return { ...frame, to: toDestination(to), parts: [...parts], ...(trace && { trace }) }
 }
 
 function toDestination(to: To): NonNullable<Send['to']> {

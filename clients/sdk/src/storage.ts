@@ -47,6 +47,8 @@ export interface Attempt {
   readonly madeInEpoch: string // it was never sent before this one
   readonly storedInEpoch?: string // first tick
   readonly storedAtMs?: number
+  /** The trace that it asks for, as it goes to the relay. */
+  readonly trace?: Uint8Array
   /** What it was made for, where it is not the message's first. */
   readonly again?: { readonly accountId: string; readonly deviceIds: readonly number[] }
 }
@@ -81,6 +83,7 @@ export interface OutgoingMessage {
   readonly attempts: readonly number[]
   readonly rosterTries: number
   readonly resentTo: readonly string[] // devices (address keys) that could not process it
+  readonly traceId?: string // of the trace that was asked for
   readonly storedAtMs?: number
   readonly maybeStored?: boolean // an older epoch may hold an attempt that was rejected later
   readonly rejection?: Rejection

@@ -1,5 +1,6 @@
 // What every service stands on. README.md has an example of a whole service.
 
+export * from './account-mark.ts'
 export * from './batch-stream.ts'
 export * from './callers.ts'
 export * from './certificates.ts'

@@ -1,6 +1,8 @@
 // The log: one JSON line an event on standard output, or a readable line on a terminal. No log line
-// carries a ciphertext, a key, a token or an account id.
+// carries a ciphertext, a key, a token or an account id. What is logged on behalf of a traced envelope
+// names its trace.
 
+import { trace } from '@opentelemetry/api'
 import { destination, pino, type Logger } from 'pino'
 import pretty from 'pino-pretty'
 import type { LogLevel } from './lifecycle-fields.ts'
@@ -22,9 +24,15 @@ export function loggedError(error: unknown): unknown {
 
 const serializers = { error: loggedError, err: loggedError }
 
+/** Where a span is active (tracing.ts): which. */
+function activeTrace(): object {
+  const active = trace.getActiveSpan()?.spanContext()
+  return active === undefined ? {} : { trace_id: active.traceId, span_id: active.spanId }
+}
+
 /** A log for one process, or for one service of a test. */
 export function createLog(name: string, level: LogLevel = 'info'): Logger {
-  const options = { name, level, base: {}, serializers }
+  const options = { name, level, base: {}, serializers, mixin: activeTrace }
   // At once: written behind its back, the last lines of a process come out of order, or never.
   if (!process.stdout.isTTY) return pino(options, destination({ sync: true }))
   return pino(options, pretty({ ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l', sync: true }))

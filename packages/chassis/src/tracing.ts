@@ -1,13 +1,15 @@
 // Traces: one for each sampled envelope, from its send to every acknowledgement. A span is begun
 // only where there is a context to continue; an envelope that is not traced costs a look at one
-// field that is not there. There is no ambient context: contexts travel as bytes in the messages
-// themselves, since many envelopes share one frame, one transaction and one NATS message.
+// field that is not there. Contexts travel as bytes in the messages themselves, since many envelopes
+// share one frame, one transaction and one NATS message: gRPC's metadata and NATS' headers are for all
+// that is in a message, or in a stream. What is ambient is only there for the log.
 //
 // One rule everywhere: work for one envelope alone is a child of what led to it; work for several
 // is a trace of its own, with a link to each.
 
 import {
   type Attributes,
+  context,
   type Context,
   isSpanContextValid,
   type Link,
@@ -30,6 +32,8 @@ export interface TraceSpan {
   readonly traceId: string
   event(name: string): void
   set(attributes: Attributes): void
+  /** Runs `work`; what it logs, now and later, names the trace. */
+  within<T>(work: () => T): T
   /** Ends it; `problem` says what went wrong. */
   end(problem?: string): void
 }
@@ -78,8 +82,8 @@ export function traceTogether(
   if (isAlone && distinct.length === 1) {
     return continueTrace(service, name, { ...options, parent: first })
   }
-  const links = distinct.flatMap((context) => {
-    const spanContext = decodeTraceContext(context)
+  const links = distinct.flatMap((bytes) => {
+    const spanContext = decodeTraceContext(bytes)
     return spanContext === undefined ? [] : [{ context: spanContext }]
   })
   return begin(service, name, ROOT_CONTEXT, { ...options, links })
@@ -109,6 +113,7 @@ function toTraceSpan(span: Span, spanContext: SpanContext): TraceSpan {
     traceId: spanContext.traceId,
     event: (name) => void span.addEvent(name),
     set: (attributes) => void span.setAttributes(attributes),
+    within: (work) => context.with(trace.setSpan(ROOT_CONTEXT, span), work),
     end(problem) {
       if (problem !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: problem })
       span.end()

@@ -31,8 +31,9 @@ async function tracedAppend(
 ): Promise<Written> {
   const options = { parent, kind: SpanKind.SERVER, attributes: RPC }
   const span = continueTrace(STORE, 'append', options)
-  const written = await run({ ...append, trace: span?.context ?? parent })
-  span?.end(problemOf(written))
+  if (span === undefined) return run(append)
+  const written = await span.within(() => run({ ...append, trace: span.context }))
+  span.end(problemOf(written))
   return written
 }
 

@@ -9,12 +9,12 @@ import {
   type TraceSpan,
   traceTogether,
 } from '@twotick/chassis'
-import type { Entry } from '@twotick/protocol'
+import type { DeviceAddress, Entry } from '@twotick/protocol'
 import type { EntryName, TraceHops } from '@twotick/protocol/services'
 import type { Answered } from './mailbox-calls.ts'
 import type { SeenEntry } from './page.ts'
 import type { SessionPushes } from './pushes.ts'
-import { GATEWAY } from './send-traces.ts'
+import { GATEWAY, markOfAccount } from './send-traces.ts'
 import type { Action } from './session.ts'
 
 /** Met and neither pushed nor acked: what is beyond is fetched, and met, once more. */
@@ -37,7 +37,10 @@ interface Traced {
   push: Uint8Array | undefined
 }
 
-export function createPushTraces(pushes: Pick<SessionPushes, 'pushed'>): PushTraces {
+export function createPushTraces(
+  { accountId }: Pick<DeviceAddress, 'accountId'>,
+  pushes: Pick<SessionPushes, 'pushed'>,
+): PushTraces {
   const traced = new Map<number, Traced>()
   return {
     met(entries, hops) {
@@ -59,6 +62,7 @@ export function createPushTraces(pushes: Pick<SessionPushes, 'pushed'>): PushTra
         attributes: {
           'twotick.push': isLive ? 'live' : 'drain',
           'twotick.entries': entries.length,
+          'twotick.recipient': markOfAccount(accountId),
         },
       })
       for (const each of found) each.push = span?.context

@@ -63,7 +63,7 @@ export function createPusher(
   const retries = createRetries()
   const said = createSaid()
   const pushes = events.openPushes()
-  const traces = createPushTraces(pushes)
+  const traces = createPushTraces(device, pushes)
   let [session, firstActions] = openSession(opened, limits)
 
   function feed(event: Answered) {

@@ -1,13 +1,23 @@
 // Which sends are traced: a share of all, and those for which a device asks that the operator has
 // allowed to. A trace is a record of who sends when, so nobody else's wish counts.
 
-import { beginTrace, continueTrace, SpanKind, type TraceSpan } from '@twotick/chassis'
+import {
+  beginTrace,
+  continueTrace,
+  createAccountMarks,
+  SpanKind,
+  type SpanOptions,
+  type TraceSpan,
+} from '@twotick/chassis'
 import type { Rejected, Send } from '@twotick/protocol'
 import { RefusalCode } from '@twotick/protocol'
 
 export const GATEWAY = 'gateway'
 
 const MINUTE_MS = 60_000
+
+/** What stands for an account in this gateway's spans. */
+export const markOfAccount = createAccountMarks()
 
 export interface TraceRules {
   /** Of all sends, 0 to 1. */
@@ -33,13 +43,12 @@ export function createSendTraces(rules: TraceRules): OpenSendTraces {
   const isGranted = createGrants(rules)
 
   function span(send: Send, accountId: string): TraceSpan | undefined {
-    const options = { kind: SpanKind.SERVER, attributes: { 'twotick.send.no': send.no } }
     const { trace } = send
     if (trace !== undefined && isGranted(accountId)) {
-      return continueTrace(GATEWAY, 'send', { ...options, parent: trace })
+      return continueTrace(GATEWAY, 'send', { ...about(send, accountId), parent: trace })
     }
     if (rules.ratio === 0 || Math.random() >= rules.ratio) return undefined
-    return beginTrace(GATEWAY, 'send', options)
+    return beginTrace(GATEWAY, 'send', about(send, accountId))
   }
 
   return () => {
@@ -67,6 +76,11 @@ export function createSendTraces(rules: TraceRules): OpenSendTraces {
       },
     }
   }
+}
+
+function about({ no }: Send, accountId: string): SpanOptions {
+  const attributes = { 'twotick.send.no': no, 'twotick.sender': markOfAccount(accountId) }
+  return { kind: SpanKind.SERVER, attributes }
 }
 
 function createGrants({ accountIds, perMinuteMax }: TraceRules) {
@@ -100,7 +114,8 @@ export async function traceCall<T>(
     },
   })
   try {
-    return await call(span?.context ?? parent)
+    if (span === undefined) return await call(parent)
+    return await span.within(() => call(span.context))
   } finally {
     span?.end()
   }

@@ -4,6 +4,7 @@ import { text as readAll } from 'node:stream/consumers'
 import type { Outcome, SentMessage } from '@twotick/sdk'
 import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
+import { openJaeger } from '../jaeger.ts'
 import { createNames, findRecipient, type Names } from '../names.ts'
 import { reason } from '../notice-text.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
@@ -16,6 +17,8 @@ export interface SendArguments {
   readonly to: string
   readonly text: readonly string[]
   readonly wait: boolean
+  readonly trace: boolean
+  readonly jaeger: string
   readonly timeout?: number
 }
 
@@ -24,10 +27,12 @@ export async function send(options: GlobalOptions, given: SendArguments): Promis
   await withDevice(options, async (opened) => {
     const { device } = opened
     const { to, name } = await findRecipient(device, given.to)
-    const sent = await device.send({ to, body: new TextEncoder().encode(text) })
+    const body = new TextEncoder().encode(text)
+    const sent = await device.send({ to, body, trace: given.trace })
     const { acceptedAtMs } = await firstTick(sent, opened, given.timeout ?? FIRST_TICK_S)
     if (!options.json) {
       console.log(`${colors.green('✓')}   ${clock(acceptedAtMs)}  the relay has it, for ${name}`)
+      if (sent.traceId !== undefined) sayTrace(sent.traceId, sent.no, given.jaeger)
     }
     const outcome = given.wait ? await secondTick(sent, given.timeout) : undefined
     if (options.json) {
@@ -35,11 +40,19 @@ export async function send(options: GlobalOptions, given: SendArguments): Promis
         no: sent.no,
         to: name,
         stored: new Date(acceptedAtMs).toISOString(),
+        ...(sent.traceId !== undefined && { traceId: sent.traceId }),
         ...(given.wait && { delivered: outcome?.undelivered.length === 0 }),
       })
     }
     if (given.wait) await judge(outcome, { options, name, names: createNames(device) })
   })
+}
+
+/** The relay does not say whether it traces: that would tell who may. */
+function sayTrace(traceId: string, no: number, jaegerUrl: string): void {
+  console.log(`    trace  ${traceId}, if the operator lets you`)
+  console.log(`           ${colors.dim(openJaeger(jaegerUrl).pageOf(traceId))}`)
+  console.log(`           ${colors.dim(`${TWOTICK} trace ${no}`)}`)
 }
 
 async function textOf(words: readonly string[]): Promise<string> {
