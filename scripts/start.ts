@@ -53,6 +53,9 @@ async function start(port: number, folder: string): Promise<void> {
   })
   // Whoever stops the relay on their own machine does not wait for devices to leave one by one.
   environments.gateway['TWOTICK_GOODBYE_MS'] = '200'
+  // Whoever has their own Jaeger listen may see everything, too.
+  if (process.env['OTEL_EXPORTER_OTLP_ENDPOINT'])
+    environments.gateway['TWOTICK_TRACE_ACCOUNTS'] = '*'
 
   const starting = STOP_ORDER.map((names) => {
     const group = names.map((name) => {

@@ -8,6 +8,12 @@ import { parseEnv } from 'node:util'
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { SERVICES } from '../../scripts/services.ts'
+import {
+  collectorSchema,
+  datasourcesSchema,
+  jaegerSchema,
+  providersSchema,
+} from './collector-schema.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const FILES = 'deploy/observability'
@@ -89,6 +95,18 @@ it('Kubernetes runs the same images', () => {
     (name) => env[`${name}_IMAGE`],
   )
   expect(images.map(({ name, newTag }) => `${name}:${newTag}`)).toEqual(wanted)
+})
+
+it('every file has the fields that its reader knows, and no others', () => {
+  const files = {
+    'otel-collector.yaml': collectorSchema,
+    'jaeger.yaml': jaegerSchema,
+    'grafana/datasources.yaml': datasourcesSchema,
+    'grafana/dashboards.yaml': providersSchema,
+  }
+  for (const [file, schema] of Object.entries(files)) {
+    expect(schema.safeParse(readYaml(`${FILES}/${file}`)).error?.issues ?? [], file).toEqual([])
+  }
 })
 
 it('traces go from the services through the collector to Jaeger, and Grafana asks both', () => {
