@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { page } from './page.ts'
 import { type BenchRelay, startBenchRelay } from './relay.ts'
+import { scale } from './scale.ts'
 import { medianRun, type Run, run } from './run.ts'
 import { describe, whole } from './table.ts'
 import { type Workload, WORKLOADS } from './workloads.ts'
@@ -33,7 +34,8 @@ process.once('SIGINT', () => {
   interrupted.abort()
 })
 
-await bench()
+if (positionals[0] === 'scale') await scale(positionals.slice(1), values, interrupted.signal)
+else await bench()
 
 async function bench(): Promise<void> {
   const names = positionals.length === 0 ? NAMES : positionals

@@ -24,7 +24,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 await cost()
 
 async function cost(): Promise<void> {
-  const relay = await startBenchRelay(folder)
+  const relay = await startBenchRelay({ profileFolder: folder })
   const interrupted = new AbortController()
   process.once('SIGINT', () => interrupted.abort())
   const window = { from: 0, to: 0 }

@@ -31,7 +31,7 @@ export interface LoadDevice {
   close(): void
 }
 
-/** Where the relay is; the token is what registration asks for, if it does. */
+/** Where the relay is, its gateways between commas; the token is what registration asks for, if it does. */
 export interface Target {
   readonly url: string
   readonly token: string
@@ -65,11 +65,21 @@ export function claim(
   })
 }
 
+let turn = 0
+
+/** One gateway after the other. */
+function gatewayOf(urls: string): string {
+  const all = urls.split(',')
+  turn += 1
+  return all[turn % all.length] ?? urls
+}
+
 async function introduce(
-  url: string,
+  urls: string,
   key: KeyObject,
   answer: (at: Handshake) => UpFrame,
 ): Promise<LoadIdentity> {
+  const url = gatewayOf(urls)
   const audience = new URL(url).host
   const { result, socket } = await converse<LoadIdentity>(url, (frame, reply, done) => {
     if (frame.$case === 'challenge') reply(answer({ audience, nonce: frame.value.nonce }))
@@ -83,10 +93,11 @@ async function introduce(
 
 /** Opens a session; every frame after `Welcome` goes to `hear`. */
 export async function open(
-  { url }: Pick<Target, 'url'>,
+  target: Pick<Target, 'url'>,
   { address, key }: LoadIdentity,
   hear: (frame: DownFrame, device: LoadDevice) => void,
 ): Promise<LoadDevice> {
+  const url = gatewayOf(target.url)
   const audience = new URL(url).host
   const own = parseAddress(address)
   if (own === undefined) throw new Error('not an address')

@@ -39,42 +39,73 @@ export interface BenchRelay {
   close(): Promise<void>
 }
 
-/** With a `profileFolder`, each service leaves a `.cpuprofile` there when it stops. */
-export async function startBenchRelay(profileFolder?: string): Promise<BenchRelay> {
+export interface BenchRelayOptions {
+  /** Each service leaves a `.cpuprofile` there when it stops. */
+  readonly profileFolder?: string
+  /** Of each service. */
+  readonly replicas?: number
+  /** Beside the defaults, for envelope-store. */
+  readonly storeEnv?: Readonly<Record<string, string>>
+}
+
+/** Of several gateways the `url` has each one's, between commas. */
+export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<BenchRelay> {
+  const { profileFolder, replicas = 1, storeEnv = {} } = options
   const folder = mkdtempSync(join(tmpdir(), 'twotick-bench-'))
   const scope = openScope('bench', { drainMs: 30_000 })
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   const { databaseUrl, natsUrl, redisUrl } = await startServers(folder, scope, () => undefined)
-  const port = await freePort()
-  const environments = await serviceEnvironments({
-    ...secretFiles(folder),
-    storeUrl: withRole(databaseUrl, STORE_ROLE),
-    directoryUrl: withRole(databaseUrl, DIRECTORY_ROLE),
-    natsUrl,
-    redisUrl,
-    gatewayListen: `127.0.0.1:${port}`,
-    logLevel: 'warn',
-  })
-  Object.assign(environments['metadata-validation'], Object.fromEntries(WITHOUT_RATES))
-  Object.assign(environments.gateway, FROM_ONE_ADDRESS, { TWOTICK_GOODBYE_MS: '200' })
-  const services = SERVICES.map((name) => {
-    const profile = ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`]
-    return createServiceProcess(
-      name,
-      environments[name],
-      (line) => console.error(`${name}: ${line}`),
-      profileFolder === undefined ? [] : [...profile, `--cpu-prof-dir=${profileFolder}`],
-    )
+  const ports = await Promise.all(Array.from({ length: replicas }, freePort))
+  const environments = await Promise.all(
+    ports.map((port) =>
+      serviceEnvironments({
+        ...secretFiles(folder),
+        storeUrl: withRole(databaseUrl, STORE_ROLE),
+        directoryUrl: withRole(databaseUrl, DIRECTORY_ROLE),
+        natsUrl,
+        redisUrl,
+        gatewayListen: `127.0.0.1:${port}`,
+        logLevel: 'warn',
+      }),
+    ),
+  )
+  const targets = {
+    TWOTICK_STORE_TARGET: targetOf(environments, 'envelope-store'),
+    TWOTICK_VALIDATION_TARGET: targetOf(environments, 'metadata-validation'),
+  }
+  const profile = (name: string) =>
+    profileFolder === undefined
+      ? []
+      : ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`, `--cpu-prof-dir=${profileFolder}`]
+  const services = environments.flatMap((environment) => {
+    Object.assign(environment['envelope-store'], storeEnv)
+    Object.assign(environment['metadata-validation'], Object.fromEntries(WITHOUT_RATES))
+    Object.assign(environment.gateway, targets, FROM_ONE_ADDRESS, { TWOTICK_GOODBYE_MS: '200' })
+    Object.assign(environment.expiry, targets)
+    return SERVICES.map((name) => {
+      const print = (line: string) => console.error(`${name}: ${line}`)
+      return createServiceProcess(name, environment[name], print, profile(name))
+    })
   })
   scope.defer('services', () => Promise.all(services.map((service) => service.stop())))
   await Promise.all(services.map((service) => service.start()))
 
   return {
-    url: `ws://127.0.0.1:${port}`,
+    url: ports.map((port) => `ws://127.0.0.1:${port}`).join(','),
     usage() {
-      const own = services.map(({ name, pid }) => [name, [pid() ?? 0]] as const)
+      const own = SERVICES.map((name) => {
+        const those = services.filter((service) => service.name === name)
+        return [name, those.map(({ pid }) => pid() ?? 0)] as const
+      })
       return usageOf({ ...Object.fromEntries(own), ...descendants(process.pid, SERVER_NAMES) })
     },
     close: () => scope.close(),
   }
+}
+
+type Environments = Awaited<ReturnType<typeof serviceEnvironments>>
+
+/** All replicas of a service, as gRPC has several addresses. */
+function targetOf(environments: readonly Environments[], name: keyof Environments): string {
+  return `ipv4:${environments.map((one) => one[name]['TWOTICK_LISTEN']).join(',')}`
 }

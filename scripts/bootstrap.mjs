@@ -49,6 +49,8 @@ Measures the relay through its gateway, everything durable: messages/s, both tic
 seconds for 100,000 messages by process. Leaves a page with plots and the figures as JSON.
 
   online rate-500 rate-2000 drain group large devices idle      (default: all)
+  scale             instead: what a message costs with more replicas, accounts, depth, members;
+                    with names of these axes: replicas accounts depth group
 
   --rounds <n>      of each workload, in turn; the median is shown (default 3)
   --seconds <n>     measured in each (default 10)
