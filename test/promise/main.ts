@@ -11,7 +11,8 @@ const BOOTSTRAP = join(import.meta.dirname, '../../scripts/bootstrap.mjs')
 
 const values = readArguments()
 const chosen = chooseSteps()
-if (values.list) for (const step of chosen) console.log(`${title(step)}  ${command(step)}`)
+if (values.list)
+  for (const step of chosen) console.log(`${title(step)}\n${' '.repeat(12)}${command(step)}`)
 else process.exitCode = await main()
 
 function readArguments() {

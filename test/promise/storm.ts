@@ -1,5 +1,5 @@
-// A process of many devices: it registers and connects them all, and says so; told to, it ends all
-// connections and dials anew at once, and says when all are there again.
+// A process of devices: it registers and connects them all, and says their accounts; told to, it ends
+// all connections and dials anew at once, and says when all are there again.
 
 import { openRaw, type RawConnection, type RawDevice, registerRaw } from '../raw-device.ts'
 
@@ -14,13 +14,13 @@ await inGroups(Number(count), async (index) => {
   devices[index] = await again(() => registerRaw(url, `storm-${index}`))
 })
 await inGroups(devices.length, connect)
-process.send?.('there')
+process.send?.(devices.map(({ address }) => address.accountId))
 
 process.on('message', async () => {
   for (const connection of connections) connection.close()
   connections = []
   await Promise.all(devices.map((_, index) => connect(index)))
-  process.send?.('there again')
+  process.send?.([])
 })
 process.on('disconnect', () => process.exit(0))
 
