@@ -53,6 +53,8 @@ export interface StackSetting {
   readonly citus?: string | undefined
   /** More environment for every service, over what it is given anyway. */
   readonly env: NodeJS.ProcessEnv
+  /** And for all replicas of one. */
+  readonly envOf?: Readonly<Partial<Record<ServiceName, NodeJS.ProcessEnv>>>
 }
 
 /** One replica of one service. */
@@ -111,7 +113,7 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
   scope.defer('lines', () => Promise.all(lines.map((line) => line.close())))
   const replicas = environments.map(({ name, service, env }): Replica => {
     const log = openLog(folder, name.replace(' ', '-'))
-    const whole = { ...env, ...setting.env }
+    const whole = { ...env, ...setting.env, ...setting.envOf?.[service] }
     return { name, service, process: createServiceProcess(service, whole, log.write) }
   })
   scope.defer('services', () => stopAll(replicas))

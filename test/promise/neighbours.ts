@@ -16,7 +16,8 @@ const PAIRS = 8
 const EVERY_MS = 80
 const ASIDE_MS = 5_000
 const TIMES_MAX = 2
-const FULL_MAILBOX = { TWOTICK_MAILBOX_ENTRIES_MAX: '2000' }
+/** So that one is full soon. */
+const SMALL_MAILBOXES = { 'envelope-store': { TWOTICK_MAILBOX_ENTRIES_MAX: '2000' } }
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +44,7 @@ async function measure(): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'twotick-neighbours-'))
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   const setting = { folder, replicas: 2, postgres: postgresSetting(folder) }
-  const stack = await openStack({ ...setting, env: FULL_MAILBOX }, scope)
+  const stack = await openStack({ ...setting, env: {}, envOf: SMALL_MAILBOXES }, scope)
   const pairs = await openPairs(stack.url, PAIRS, EVERY_MS)
   scope.defer('pairs', () => pairs.stop())
   await sleep(ASIDE_MS)
