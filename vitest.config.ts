@@ -16,7 +16,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             '{packages,services,clients}/*/src/**/*.test.ts',
-            'test/{ledger,chaos,mutants,simulation}/**/*.test.ts',
+            'test/{ledger,chaos,mutants,promise,simulation}/**/*.test.ts',
           ],
           testTimeout: 30_000,
         },
