@@ -23,7 +23,7 @@ import { Failure, postgresFailure } from './failure.ts'
 import type { Certificates } from './certificates.ts'
 import { tlsServerCredentials } from './grpc-tls.ts'
 import { byCertificate, bySecret, callerOf, checkIdentity, readServiceSecret } from './identity.ts'
-import type { Logger } from './log.ts'
+import { type Logger, logSeldom } from './log.ts'
 
 /** The largest message, of a request or a reply. A batch is split well below it. */
 export const GRPC_MESSAGE_BYTES_MAX = 8 * 1_048_576
@@ -107,8 +107,9 @@ export async function serveGrpc(
     'grpc.keepalive_timeout_ms': 5_000,
   })
   const draining = new AbortController()
+  const toStatus = statusOf(log)
   for (const { definition, implementation } of services) {
-    server.addService(definition, handlers(definition, implementation, { log, draining }))
+    server.addService(definition, handlers(definition, implementation, { toStatus, draining }))
   }
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.listen, credentials, (error, bound) => {
@@ -134,7 +135,7 @@ async function drain(server: Server, draining: AbortController, drainMs: number)
 }
 
 interface Serving {
-  readonly log: Logger
+  readonly toStatus: ReturnType<typeof statusOf>
   readonly draining: AbortController
 }
 
@@ -153,18 +154,18 @@ function handlers(
   )
 }
 
-function unaryHandler(answer: Unary<unknown, unknown>, path: string, { log }: Serving) {
+function unaryHandler(answer: Unary<unknown, unknown>, path: string, { toStatus }: Serving) {
   return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => {
     const context = contextOf(call)
     void (async () => answer(call.request, context))().then(
       (reply) => callback(null, reply),
-      (error: unknown) => callback(statusOf(error, path, log)),
+      (error: unknown) => callback(toStatus(error, path)),
     )
   }
 }
 
 function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: Serving) {
-  const { log, draining } = serving
+  const { toStatus, draining } = serving
   return (call: ServerDuplexStream<unknown, unknown>) => {
     const context = contextOf(call)
     let framesInFlight = 0
@@ -200,7 +201,7 @@ function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: 
         readOn()
       } catch (error) {
         isEnded = true
-        call.emit('error', statusOf(error, path, log))
+        call.emit('error', toStatus(error, path))
       }
     }
 
@@ -225,12 +226,15 @@ function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<
 }
 
 /** The one place where an error becomes a status: a failure is said so, a bug is only logged. */
-function statusOf(error: unknown, path: string, log: Logger) {
-  const failure = error instanceof Failure ? error : postgresFailure(error)
-  if (failure === undefined) {
-    log.error({ error, method: path }, 'a bug ends the request')
-    return { code: status.INTERNAL, details: 'a bug, see the log' }
+function statusOf(log: Logger) {
+  const warn = logSeldom(log)
+  return (error: unknown, path: string) => {
+    const failure = error instanceof Failure ? error : postgresFailure(error)
+    if (failure === undefined) {
+      log.error({ error, method: path }, 'a bug ends the request')
+      return { code: status.INTERNAL, details: 'a bug, see the log' }
+    }
+    warn(`${path} fails`, { code: failure.code, reason: failure.message })
+    return { code: status[failure.code], details: failure.message }
   }
-  log.warn({ method: path, code: failure.code, reason: failure.message }, 'failed')
-  return { code: status[failure.code], details: failure.message }
 }

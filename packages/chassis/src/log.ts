@@ -37,3 +37,23 @@ export function createLog(name: string, level: LogLevel = 'info'): Logger {
   if (!process.stdout.isTTY) return pino(options, destination({ sync: true }))
   return pino(options, pretty({ ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l', sync: true }))
 }
+
+const SELDOM_MS = 10_000
+
+/**
+ * For what may happen to each message: a line of one kind every 10 s at most, with how many there
+ * were unsaid since the last. An outage must not fill the disk.
+ */
+export function logSeldom(log: Logger): (message: string, fields: object) => void {
+  const kinds = new Map<string, { at: number; unsaid: number }>()
+  return (message, fields) => {
+    const now = performance.now()
+    const kind = kinds.get(message)
+    if (kind !== undefined && now - kind.at < SELDOM_MS) {
+      kind.unsaid += 1
+      return
+    }
+    kinds.set(message, { at: now, unsaid: 0 })
+    log.warn(kind?.unsaid ? { ...fields, unsaid: kind.unsaid } : fields, message)
+  }
+}

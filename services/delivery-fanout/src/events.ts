@@ -1,13 +1,10 @@
 // What happens here that an operator wants to know: one function for each event, with its counter
 // and its log line. Nothing here names an account.
 
-import { BATCH_COUNTS, type Logger, openMeter } from '@twotick/chassis'
+import { BATCH_COUNTS, type Logger, logSeldom, openMeter } from '@twotick/chassis'
 import { APPENDED, DELIVERED, SIGNAL } from './matter.ts'
 
 export type Events = ReturnType<typeof createEvents>
-
-/** A log line of one kind at most this often: an outage must not fill the disk. */
-const LOG_EVERY_MS = 10_000
 
 export function createEvents(log: Logger) {
   const meter = openMeter('delivery-fanout')
@@ -32,7 +29,7 @@ export function createEvents(log: Logger) {
     about('resyncs'),
     'times that every device was told to ask for its second ticks',
   )
-  const warn = atMostEvery(LOG_EVERY_MS, log)
+  const warn = logSeldom(log)
 
   return {
     routed(counts: { matters: number; rings: number }) {
@@ -60,15 +57,5 @@ export function createEvents(log: Logger) {
       resyncs.add()
       log.info({ reason }, 'resync')
     },
-  }
-}
-
-function atMostEvery(intervalMs: number, log: Logger) {
-  const last = new Map<string, number>()
-  return (message: string, fields: object) => {
-    const now = performance.now()
-    if (now - (last.get(message) ?? -intervalMs) < intervalMs) return
-    last.set(message, now)
-    log.warn(fields, message)
   }
 }

@@ -1,6 +1,6 @@
 // The store's commands, each with what it stands on.
 
-import { type Logger, postgresFailure } from '@twotick/chassis'
+import { type Logger, logSeldom, postgresFailure } from '@twotick/chassis'
 import { type AccountId, type DeviceAddress, RefusalCode } from '@twotick/protocol'
 import type {
   AckWrite,
@@ -41,6 +41,7 @@ export type Store = ReturnType<typeof createStore>
 
 export function createStore(resources: StoreResources, config: Config) {
   const { db, sealer, log } = resources
+  const warn = logSeldom(log)
   const rules = { quota: config.mailbox, seal: sealer.seal }
   const queue = { queueItemsMax: config.queue.itemsMax, queueBytesMax: config.queue.bytesMax }
   const batches = createBatches<Write, Written | undefined>(
@@ -61,7 +62,8 @@ export function createStore(resources: StoreResources, config: Config) {
     try {
       return (await submit()) ?? { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
     } catch (error) {
-      log[isBug(error) ? 'error' : 'warn']({ error }, 'a write has an unknown outcome')
+      if (isBug(error)) log.error({ error }, 'a write has an unknown outcome')
+      else warn('writes have unknown outcomes', { error })
       onUnknown()
       return { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
     }

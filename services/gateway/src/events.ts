@@ -1,14 +1,11 @@
 // What happens here that an operator wants to know: one function for each event, with its counter
 // and its log line. Nothing here names an account, nor carries a ciphertext.
 
-import { LATENCY_SECONDS, type Logger, openMeter, refusalNames } from '@twotick/chassis'
+import { LATENCY_SECONDS, type Logger, logSeldom, openMeter, refusalNames } from '@twotick/chassis'
 import type { RefusalCode } from '@twotick/protocol'
 import { createPushes } from './pushes.ts'
 
 export type GatewayEvents = ReturnType<typeof createEvents>
-
-/** A log line of one kind at most this often: an outage must not fill the disk. */
-const LOG_EVERY_MS = 10_000
 
 const CODE_NAMES = refusalNames()
 
@@ -45,7 +42,7 @@ export function createEvents(log: Logger) {
     'sessions that reconciliation found behind: a doorbell was lost, or slower than that',
   )
   const shed = meter.counterBy(about('shed'), 'what', SHED)
-  const warn = atMostEvery(LOG_EVERY_MS, log)
+  const warn = logSeldom(log)
 
   return {
     /** Of each session, for what it pushes. */
@@ -90,14 +87,4 @@ export function createEvents(log: Logger) {
 
 function nameOf(code: RefusalCode | undefined): string {
   return code === undefined ? 'none' : (CODE_NAMES.get(code) ?? 'unknown')
-}
-
-function atMostEvery(intervalMs: number, log: Logger) {
-  const last = new Map<string, number>()
-  return (message: string, fields: object) => {
-    const now = performance.now()
-    if (now - (last.get(message) ?? -intervalMs) < intervalMs) return
-    last.set(message, now)
-    log.warn(fields, message)
-  }
 }

@@ -3,6 +3,7 @@
 import {
   connectNats,
   connectPostgres,
+  logSeldom,
   openCertificates,
   type Scope,
   serveGrpc,
@@ -34,11 +35,12 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
     enforced: { minimum: clientVersion.minimum, blocked: clientVersion.blocked },
     pending: { minimum: clientVersion.pendingMinimum, blocked: clientVersion.pendingBlocked },
   }
+  const warn = logSeldom(log)
   const judges = {
     policy,
     rates: createRateLimiter(config.rate),
     onPendingVersion: pendingVersionMet,
-    onAccepted: createSeen(db, (error) => log.warn({ error }, 'the day of a device is not noted')),
+    onAccepted: createSeen(db, (error) => warn('the day of a device is not noted', { error })),
   }
   const service = metadataValidation({
     db,
