@@ -71,6 +71,7 @@ function once(relay: BenchRelay, name: string, workload: Workload, round: number
       measureMs: natural('seconds', values.seconds) * 1_000,
     },
     usage: relay.usage,
+    batches: relay.batches,
     signal: interrupted.signal,
     onProgress({ second, perSecond }) {
       progress(`${label}: ${second} s, ${whole(perSecond)} ${workload.unit}/s`)

@@ -23,11 +23,11 @@ export function page(median: readonly Run[], all: readonly Run[], about: string)
 <html lang="en"><meta charset="utf-8"><title>twotick bench</title>
 <meta name="viewport" content="width=device-width">
 <style>
-  body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 46rem; margin: 3rem auto; padding: 0 1rem }
+  body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 54rem; margin: 3rem auto; padding: 0 1rem }
   h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.1rem; margin: 2.5rem 0 .3rem }
   p { color: #52606d; margin: .2rem 0 1rem }
   table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-  th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid #e4e7eb }
+  th, td { text-align: right; white-space: nowrap; padding: .25rem .5rem; border-bottom: 1px solid #e4e7eb }
   th:first-child, td:first-child { text-align: left } th { font-weight: 600; color: #52606d }
   svg { display: block; width: 100%; height: auto; margin: .5rem 0 } text { font-size: 11px; fill: #52606d }
   .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; border-radius: 2px }
@@ -42,23 +42,25 @@ ${median.map((run) => section(run, all, parts)).join('\n')}
 
 function summary(runs: readonly Run[]): string {
   const rows = runs.map((run) => {
-    const { workload, perSecond, unit, firstTick, secondTick, cpu } = run
+    const { workload, perSecond, unit, firstTick, secondTick, itemsOfBatch, cpu } = run
     const cells = [
       `${whole(perSecond)} ${unit}/s`,
       firstTick ? `${ms(firstTick.p50Ms)} / ${ms(firstTick.p99Ms)}` : '',
       secondTick ? `${ms(secondTick.p50Ms)} / ${ms(secondTick.p99Ms)}` : '',
+      itemsOfBatch === undefined ? '' : whole(itemsOfBatch),
       sum(cpu) > 0 ? sum(cpu).toFixed(1) : '',
     ]
     return `<tr><td>${workload}${cells.map((cell) => `<td>${cell}`).join('')}`
   })
-  const head = ['', 'throughput', 'first tick p50 / p99, ms', 'second tick', 'CPU s / 100,000']
+  const ticks = ['first tick p50 / p99, ms', 'second tick, ms']
+  const head = ['', 'throughput', ...ticks, 'a transaction', 'CPU s / 100,000']
   return `<table><tr>${head.map((cell) => `<th>${cell}`).join('')}${rows.join('')}</table>`
 }
 
 function section(run: Run, all: readonly Run[], parts: readonly string[]): string {
   const rounds = all.filter(({ workload }) => workload === run.workload)
   const spread = rounds.map(({ perSecond }) => whole(perSecond)).join(', ')
-  return `<h2>${run.workload}</h2><p>${run.unit}/s in ${rounds.length} rounds: ${spread}</p>
+  return `<h2>${run.workload}</h2><p>${run.unit}/s, round by round: ${spread}</p>
 ${throughput(run)}
 ${percentiles(run)}
 ${cpuBar(run, parts)}`
@@ -85,7 +87,7 @@ function percentiles({ firstTick, secondTick }: Run): string {
   const x = (value: number) => 130 + ((Math.log10(Math.max(0.1, value)) + 1) / 5) * (WIDTH - 150)
   const ticks = [0.1, 1, 10, 100, 1_000, 10_000].map(
     (value) => `<line x1="${x(value)}" x2="${x(value)}" y1="4" y2="62" stroke="#e4e7eb"/>
-<text x="${x(value)}" y="76" text-anchor="middle">${value} ms</text>`,
+<text x="${x(value)}" y="76" text-anchor="middle">${value < 1_000 ? `${value} ms` : `${value / 1_000} s`}</text>`,
   )
   const rows = [firstTick, secondTick].flatMap((latency, at) => {
     if (latency === undefined) return []

@@ -36,7 +36,14 @@ export interface BenchRelay {
   readonly url: string
   /** What each part has used: the services, Postgres with its back ends, NATS, Redis. */
   usage(): Record<string, Usage>
+  /** The store's transactions so far, and the appends and acks in them; absent where it is elsewhere. */
+  batches?(): Promise<Batches>
   close(): Promise<void>
+}
+
+export interface Batches {
+  readonly transactions: number
+  readonly items: number
 }
 
 export interface BenchRelayOptions {
@@ -99,8 +106,26 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
       })
       return usageOf({ ...Object.fromEntries(own), ...descendants(process.pid, SERVER_NAMES) })
     },
+    batches: async () => {
+      const stores = services.filter(({ name }) => name === 'envelope-store')
+      const all = await Promise.all(stores.map(({ healthUrl }) => batchesOf(healthUrl)))
+      return {
+        transactions: all.reduce((sum, { transactions }) => sum + transactions, 0),
+        items: all.reduce((sum, { items }) => sum + items, 0),
+      }
+    },
     close: () => scope.close(),
   }
+}
+
+/** From the store's metrics. */
+async function batchesOf(healthUrl: string): Promise<Batches> {
+  const text = await (await fetch(new URL('/metrics', healthUrl))).text()
+  const valueOf = (name: string) =>
+    Number(
+      new RegExp(`^twotick_store_batch_items_${name}(?:{.*})? ([0-9.e+]+)`, 'm').exec(text)?.[1],
+    )
+  return { transactions: valueOf('count'), items: valueOf('sum') }
 }
 
 type Environments = Awaited<ReturnType<typeof serviceEnvironments>>

@@ -8,6 +8,7 @@ import type { Said } from './load.ts'
 import type { PeerOrder } from './peers/perform-peer.ts'
 import type { Order } from './perform.ts'
 import type { Usage } from './processes.ts'
+import type { Batches } from './relay.ts'
 import type { Workload } from './workloads.ts'
 
 /** One second of the measured time. */
@@ -26,6 +27,8 @@ export interface Run extends Measured {
   /** What each part's memory has grown by, in KiB. */
   readonly grownKiB: Readonly<Record<string, number>>
   readonly samples: readonly Sample[]
+  /** Appends and acks of a transaction, on average. */
+  readonly itemsOfBatch?: number
   /** The load generator's own CPU seconds for 100,000. */
   readonly generatorCpu: number
 }
@@ -35,6 +38,7 @@ export interface RunOptions {
   readonly round: number
   readonly order: Order | PeerOrder
   readonly usage: () => Readonly<Record<string, Usage>>
+  readonly batches?: (() => Promise<Batches>) | undefined
   readonly onProgress: (sample: Sample) => void
   readonly signal: AbortSignal
   /** The measured time begins; ends. */
@@ -47,6 +51,7 @@ export async function run(options: RunOptions): Promise<Run> {
   const child = fork(join(import.meta.dirname, 'load.ts'), { signal: options.signal })
   let before = usage()
   let began = performance.now()
+  let batchesBefore = options.batches?.()
   let totalBefore: number | undefined
   const samples: Sample[] = []
   const result = Promise.withResolvers<Said & { is: 'measured' }>()
@@ -54,6 +59,7 @@ export async function run(options: RunOptions): Promise<Run> {
     if (said.is === 'measuring') {
       before = usage()
       began = performance.now()
+      batchesBefore = options.batches?.()
       options.onMeasuring?.()
     } else if (said.is === 'progress') {
       const second = Math.round((performance.now() - began) / 1_000)
@@ -69,6 +75,7 @@ export async function run(options: RunOptions): Promise<Run> {
   child.send(order)
   const { measured, cpuSeconds } = await result.promise
   const after = usage()
+  const itemsOfBatch = meanBatch(await batchesBefore, await options.batches?.())
   options.onMeasured?.()
   const scale = 100_000 / Math.max(1, measured.count)
   return {
@@ -80,8 +87,15 @@ export async function run(options: RunOptions): Promise<Run> {
     cpu: difference(before, after, ({ cpuSeconds }) => cpuSeconds * scale),
     grownKiB: difference(before, after, ({ memoryKiB }) => memoryKiB),
     samples,
+    ...(itemsOfBatch !== undefined && { itemsOfBatch }),
     generatorCpu: cpuSeconds * scale,
   }
+}
+
+function meanBatch(before: Batches | undefined, after: Batches | undefined): number | undefined {
+  if (before === undefined || after === undefined) return undefined
+  const transactions = after.transactions - before.transactions
+  return transactions > 0 ? (after.items - before.items) / transactions : undefined
 }
 
 function difference(

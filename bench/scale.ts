@@ -102,6 +102,7 @@ async function once(
         measureMs: Number(seconds) * 1_000,
       },
       usage: relay.usage,
+      batches: relay.batches,
       signal,
       onProgress: () => undefined,
     })

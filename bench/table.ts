@@ -9,6 +9,7 @@ export function describe(run: Run, what: string): string {
     `  ${`${run.unit}/s`.padEnd(22)}${whole(run.perSecond)}`,
     ...latency('first tick', run.firstTick),
     ...latency('second tick', run.secondTick),
+    ...batches(run),
   ]
   if (run.workload === 'idle') lines.push(...memory(run))
   else lines.push(...cpu(run))
@@ -20,6 +21,11 @@ function latency(name: string, found: Latency | undefined): string[] {
   const { p50Ms, p99Ms, p999Ms } = found
   const figures = `p50 ${ms(p50Ms)}   p99 ${ms(p99Ms)}   p99.9 ${ms(p999Ms)} ms`
   return [`  ${name.padEnd(22)}${figures}`]
+}
+
+function batches({ itemsOfBatch }: Run): string[] {
+  if (itemsOfBatch === undefined) return []
+  return [`  ${'a transaction'.padEnd(22)}${whole(itemsOfBatch)} appends and acks`]
 }
 
 function cpu({ cpu, unit, generatorCpu }: Run): string[] {
