@@ -11,10 +11,10 @@ import { StoppedError, type StopReason } from '../../clients/sdk/src/errors.ts'
 import type { DeviceEvents } from '../../clients/sdk/src/events.ts'
 import type { LinkEvents } from '../../clients/sdk/src/link.ts'
 import { load } from '../../clients/sdk/src/load.ts'
-import type { Change, Message, Records } from '../../clients/sdk/src/storage.ts'
+import type { Change, Message, Records, To } from '../../clients/sdk/src/storage.ts'
 import type { Turn } from '../../clients/sdk/src/turn.ts'
 import type { DownFrame } from '../../services/gateway/src/socket.ts'
-import { createDisk, type Disk } from './disk.ts'
+import { createDisk, type Disk, type DiskCopy } from './disk.ts'
 import { createWatch } from './watch.ts'
 import type { Lanes } from './lanes.ts'
 import { createLine, type Cut, type Line } from './line.ts'
@@ -50,12 +50,14 @@ export function createDevice(options: DeviceOptions) {
     decodesToFail: 0,
     dials: own.deviceId,
     stopped: undefined as StopReason | undefined,
+    isOldCopy: false,
   }
   const watch = createWatch(name, violation)
   const disk: Disk = createDisk({ lanes, name, isFine: profile.isFineStorage, committed })
   let run: Run | undefined
   let line: Line | undefined
   let gatewayName = ''
+  let copy: { readonly disk: DiskCopy; readonly effects: number } | undefined
 
   function committed({ table, value }: Change): void {
     if (value === undefined) return
@@ -141,15 +143,16 @@ export function createDevice(options: DeviceOptions) {
 
   return {
     ...{ own, name, effects, failures, state, disk, watch, start },
+    /** Whether it ever had it, durably. */
     has: (message: string) => had.has(message),
     messages: () => [...(run?.parts.book.messages.values() ?? [])],
     attempt: (no: number) => run?.parts.book.attempts.get(no),
     /** Whether something is still to be sent. */
     isBusy: () => (run?.parts.book.wishes.size ?? 0) > 0,
     isConnected: () => run?.parts.session.link() !== undefined,
-    send(account: string, no: number): void {
+    send(to: To, no: number): void {
       const body = Uint8Array.of(no)
-      const message = { to: { account }, body, type: EnvelopeType.MESSAGE, lifetimeS: LIFETIME_S }
+      const message = { to, body, type: EnvelopeType.MESSAGE, lifetimeS: LIFETIME_S }
       run?.parts.outbox.send(message).catch(() => undefined)
     },
     redial: () => run?.connection.redial(),
@@ -167,6 +170,21 @@ export function createDevice(options: DeviceOptions) {
       if (run === undefined || state.stopped) return
       end(how)
       await start()
+    },
+
+    /** Keeps a copy of its disk, to go back to. */
+    keepCopy(): void {
+      copy = { disk: disk.copy(), effects: effects.length }
+    },
+    /** It begins again with the copy, and knows nothing of what was since. */
+    async goBack(how: Cut): Promise<boolean> {
+      if (run === undefined || state.stopped || copy === undefined) return false
+      end(how)
+      disk.restore(copy.disk)
+      effects.length = copy.effects
+      state.isOldCopy = true
+      await start()
+      return true
     },
 
     /** The process is gone, until it comes again. */

@@ -2,7 +2,7 @@
 // still needs at the store. Rosters are compared by the service's own rule.
 
 import { type AccountId, addressKey, type DeviceAddress, RefusalCode } from '@twotick/protocol'
-import type { Address, Contact, Device, Refusal } from '@twotick/protocol'
+import type { Address, Contact, Conversation, Device, Refusal } from '@twotick/protocol'
 import {
   type AskRequest,
   type AuthenticateRequest,
@@ -12,16 +12,15 @@ import {
   type SendMetadata,
   type SendVerdict,
 } from '@twotick/protocol/services'
-import {
-  compareRoster,
-  directRosterVersion,
-} from '../../services/metadata-validation/src/roster.ts'
+import { compareRoster } from '../../services/metadata-validation/src/roster.ts'
 
 const LIFETIME_S = 600
 
 interface Listed {
   readonly address: DeviceAddress
   intent: 'adding' | 'active' | 'removing'
+  /** The device whose place it takes. */
+  readonly evicts?: number
 }
 
 interface Account {
@@ -40,7 +39,9 @@ export type SimulatedDirectory = ReturnType<typeof createDirectory>
 
 export function createDirectory({ linked, unlisted }: DirectoryOptions) {
   const accounts = new Map<string, Account>()
+  const deleting = new Map<string, Pending>()
   const rules = { refuse: 0 }
+  let deleted = 0
   /** By the list of recipients that a send was accepted for: their devices at that moment. */
   const listedFor = new WeakMap<readonly string[], readonly DeviceAddress[]>()
 
@@ -54,7 +55,7 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
       roster,
     })
     const sender = accounts.get(send.sender?.accountId ?? '')
-    const to = send.to?.to?.$case === 'accountId' ? accounts.get(send.to.to.value) : undefined
+    const to = recipientsOf(send.to, sender)
     const sending = active(sender ?? NOBODY).find((each) => isSame(each, send.sender))
     if (!sender || !sending) return refused(RefusalCode.UNLINKED)
     if (!to || rules.refuse > 0) {
@@ -65,13 +66,14 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
       ...{ accountId: account.accountId, devicesVersion: account.version },
       deviceIds: active(account).map(({ deviceId }) => deviceId),
     })
-    const rosterVersion = directRosterVersion(to.version, sender.version)
-    const current = { recipients: [known(to)], sender: known(sender), isGroup: false }
+    const isGroup = send.to?.to?.$case === 'conversationId'
+    const rosterVersion = versionOf([sender, ...to])
+    const current = { recipients: to.map(known), sender: known(sender), isGroup }
     const difference = compareRoster(send, sending, { ...current, rosterVersion } as never)
     if (difference) return refused(RefusalCode.ROSTER_STALE, difference)
     const others = active(sender).filter((each) => !isSame(each, sending))
-    const recipientAccountIds: string[] = [to.accountId]
-    listedFor.set(recipientAccountIds, [...active(to), ...others])
+    const recipientAccountIds: string[] = to.map(({ accountId }) => accountId)
+    listedFor.set(recipientAccountIds, [...to.flatMap(active), ...others])
     const value = { recipientAccountIds, lifetimeS: send.lifetimeS || LIFETIME_S }
     return { id: 0, outcome: { $case: 'accepted', value }, roster: undefined }
   }
@@ -80,26 +82,61 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
     const requestId = request?.requestId ?? 0
     const own = accounts.get(asker?.accountId ?? '')
     const body = request?.body
-    const by = body?.$case === 'lookUp' ? body.value.by?.value : undefined
-    const account = accounts.get(by ?? '')
-    const response =
-      own && account
-        ? { requestId, body: { $case: 'contact', value: contact(account, own) } as const }
-        : { requestId, body: { $case: 'refusal', value: refusal(RefusalCode.NOT_FOUND) } as const }
+    const response = { requestId, body: (own && answer(body, own)) ?? NOT_FOUND }
     return { pending: undefined, response, refusal: undefined, address: undefined }
   }
 
+  function answer(body: Asked, own: Account) {
+    if (body?.$case === 'getConversation') {
+      return { $case: 'conversation' as const, value: conversation() }
+    }
+    const account = accounts.get((body?.$case === 'lookUp' && body.value.by?.value) || '')
+    return account && { $case: 'contact' as const, value: contact(account, own) }
+  }
+
+  /** The one group, of everybody who is left. */
+  function conversation(): Conversation {
+    const all = [...accounts.values()]
+    const members = all.map((account) => ({
+      ...{ accountId: account.accountId, handle: '', dormant: false },
+      devices: active(account).map(shown),
+    }))
+    return { conversationId: GROUP_ID, rosterVersion: versionOf(all), members }
+  }
+
+  /** To whom it goes; undefined: to nobody who is there. */
+  function recipientsOf(to: SendMetadata['to'], sender: Account | undefined) {
+    if (to?.to?.$case === 'conversationId') {
+      const others = [...accounts.values()].filter((account) => account !== sender)
+      return others.length > 0 ? others : undefined
+    }
+    const account = accounts.get(to?.to?.value ?? '')
+    return account && [account]
+  }
+
+  /** Grows with each change of anybody's devices, and with each account that goes. */
+  function versionOf(involved: readonly Account[]): number {
+    return deleted + involved.reduce((sum, { version }) => sum + version, 0)
+  }
+
   function contact(account: Account, own: Account): Contact {
-    const rosterVersion = directRosterVersion(account.version, own.version)
+    const rosterVersion = versionOf([account, own])
     const base = { accountId: account.accountId, handle: '', dormant: false, rosterVersion }
     return { ...base, devices: active(account).map(shown), ownDevices: active(own).map(shown) }
   }
 
   function finishPending({ pending }: { pending: Pending | undefined }) {
+    if (pending?.kind === PendingKind.DELETING_ACCOUNT) {
+      deleting.delete(pending.device?.accountId ?? '')
+      return {}
+    }
     const account = accounts.get(pending?.device?.accountId ?? '')
     const listed = account?.devices.get(pending?.device?.deviceId ?? 0)
     if (!account || !listed || !pending) return {}
-    if (pending.kind === PendingKind.ADDING_DEVICE && listed.intent === 'adding') {
+    if (pending.kind === PendingKind.REPLACING_DEVICE && listed.intent === 'adding') {
+      account.devices.delete(pending.evictedDeviceId)
+    }
+    if (pending.kind !== PendingKind.REMOVING_DEVICE && listed.intent === 'adding') {
       listed.intent = 'active'
       account.version += 1
       linked(listed.address)
@@ -111,9 +148,10 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
   }
 
   function pending(): Pending[] {
-    return [...accounts.values()].flatMap(({ devices }) =>
-      [...devices.values()].flatMap(({ address, intent }) => pendingFor(address, intent)),
+    const linking = [...accounts.values()].flatMap(({ devices }) =>
+      [...devices.values()].flatMap((listed) => pendingFor(listed, devices)),
     )
+    return [...linking, ...deleting.values()]
   }
 
   return {
@@ -143,6 +181,33 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
       accounts.get(accountId)?.devices.set(deviceId, { address, intent: 'adding' })
       return { kind: PendingKind.ADDING_DEVICE, device: address, evictedDeviceId: 0 }
     },
+    /** Begins to link a device in the place of another one, which is in no roster from now on. */
+    evict(evicted: DeviceAddress, deviceId: number): Pending | undefined {
+      const account = accounts.get(evicted.accountId)
+      const listed = account?.devices.get(evicted.deviceId)
+      if (!account || listed?.intent !== 'active') return undefined
+      listed.intent = 'removing'
+      account.version += 1
+      unlisted(evicted)
+      const address = { accountId: evicted.accountId, deviceId }
+      const evicts = evicted.deviceId
+      account.devices.set(deviceId, { address, intent: 'adding', evicts })
+      return { kind: PendingKind.REPLACING_DEVICE, device: address, evictedDeviceId: evicts }
+    },
+    /** Begins to delete an account: nobody can write to it from now on. */
+    delete(accountId: AccountId): Pending | undefined {
+      const account = accounts.get(accountId)
+      const [device] = account?.devices.values() ?? []
+      if (!account || !device) return undefined
+      accounts.delete(accountId)
+      // Higher than whatever it has added to a version.
+      deleted += account.version + 1
+      for (const { address } of account.devices.values()) unlisted(address)
+      const kind = PendingKind.DELETING_ACCOUNT
+      const pending = { kind, device: device.address, evictedDeviceId: 0 }
+      deleting.set(accountId, pending)
+      return pending
+    },
     /** Begins to unlink a device: it is in no roster from now on. */
     unlink(address: DeviceAddress): Pending | undefined {
       const account = accounts.get(address.accountId)
@@ -156,13 +221,24 @@ export function createDirectory({ linked, unlisted }: DirectoryOptions) {
   }
 }
 
+/** The conversation that everybody is in. */
+export const GROUP_ID = 'cccccccc-1111-4000-8000-000000000000'
+
+type Asked = NonNullable<AskRequest['request']>['body']
+
+const NOT_FOUND = { $case: 'refusal' as const, value: refusal(RefusalCode.NOT_FOUND) }
+
 const NOBODY: Account = { accountId: '' as AccountId, devices: new Map(), version: 0 }
 
-function pendingFor(device: DeviceAddress, intent: Listed['intent']): Pending[] {
-  if (intent === 'active') return []
-  const isAdding = intent === 'adding'
-  const kind = isAdding ? PendingKind.ADDING_DEVICE : PendingKind.REMOVING_DEVICE
-  return [{ kind, device, evictedDeviceId: 0 }]
+function pendingFor(
+  { address: device, intent, evicts = 0 }: Listed,
+  devices: ReadonlyMap<number, Listed>,
+): Pending[] {
+  const isEvicted = [...devices.values()].some((other) => other.evicts === device.deviceId)
+  if (intent === 'active' || isEvicted) return []
+  const adding = evicts > 0 ? PendingKind.REPLACING_DEVICE : PendingKind.ADDING_DEVICE
+  const kind = intent === 'adding' ? adding : PendingKind.REMOVING_DEVICE
+  return [{ kind, device, evictedDeviceId: evicts }]
 }
 
 function authenticated(accounts: ReadonlyMap<string, Account>) {

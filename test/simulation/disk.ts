@@ -8,7 +8,12 @@ export interface Disk {
   read<T extends Table>(table: T, key: string): Records[T] | undefined
   /** What was on its way to the disk is lost. */
   crash(): void
+  /** As it is now; and back to that. */
+  copy(): DiskCopy
+  restore(copy: DiskCopy): void
 }
+
+export type DiskCopy = ReadonlyMap<Table, ReadonlyMap<string, unknown>>
 
 export interface DiskOptions {
   readonly lanes: Lanes
@@ -60,5 +65,14 @@ export function createDisk({ lanes, name, isFine, committed }: DiskOptions): Dis
       })
     },
   }
-  return { storage, read, crash: () => lanes.clear(`disk ${name}`) }
+  return {
+    storage,
+    read,
+    crash: () => lanes.clear(`disk ${name}`),
+    copy: () => new Map([...tables].map(([table, rows]) => [table, new Map(rows)])),
+    restore(copy) {
+      tables.clear()
+      for (const [table, rows] of copy) tables.set(table, new Map(rows))
+    },
+  }
 }

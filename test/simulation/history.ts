@@ -6,10 +6,21 @@ import { createRandom, type Random } from './random.ts'
 import { SCHEDULES } from './schedules.ts'
 
 const WEIGHTS = {
-  ...{ flow: 34, arrive: 4, send: 14, cut: 3, dial: 3, crash: 4, fail: 2, refuse: 2, wait: 4 },
+  ...{
+    flow: 34,
+    arrive: 4,
+    send: 12,
+    tell: 4,
+    cut: 3,
+    dial: 3,
+    crash: 4,
+    fail: 2,
+    refuse: 2,
+    wait: 4,
+  },
   ...{ leave: 2, come: 2, link: 1, unlink: 1, 'repeat-link': 1, lose: 3, double: 1, flush: 1 },
   ...{ 'drop-bus': 1, break: 2, stall: 3, release: 2, sweep: 1, expire: 2, copy: 1, restore: 1 },
-  ...{ 'kill-store': 1, 'kill-gateway': 1, 'break-database': 1 },
+  ...{ evict: 1, delete: 1, age: 1, 'kill-store': 1, 'kill-gateway': 1, 'break-database': 1 },
 } as const
 
 export type Doing = keyof typeof WEIGHTS
@@ -49,7 +60,17 @@ function atRandom(random: Random): Command[] {
 }
 
 /** In the order in which they joined; accounts in the order of their letters. */
-const WHO: Readonly<Record<string, number>> = { a1: 0, b1: 1, b2: 2, b3: 3, a2: 3, a: 0, b: 1 }
+const WHO: Readonly<Record<string, number>> = {
+  a1: 0,
+  b1: 1,
+  b2: 2,
+  b3: 3,
+  a2: 3,
+  c1: 3,
+  a: 0,
+  b: 1,
+  c: 2,
+}
 
 function directed(steps: string, random: Random): Command[] {
   return steps.split(', ').map((step) => {

@@ -10,6 +10,8 @@ export interface Profile {
   readonly isFineStorage: boolean
   /** Whether devices encrypt for each device, or once for all. */
   readonly isPerDevice: boolean
+  /** Whether there is a third account; one conversation has them all. */
+  readonly isGroup: boolean
   /** Whether Redis answers. */
   readonly hasPresence: boolean
   readonly quota: { readonly entriesMax: number; readonly bytesMax: number }
@@ -23,6 +25,7 @@ export function profileOf(seed: number): Profile {
     isFineDatabase: random.chance(0.2),
     isFineStorage: random.chance(0.4),
     isPerDevice: random.chance(0.4),
+    isGroup: random.chance(0.15),
     hasPresence: random.chance(0.8),
     quota: { entriesMax: random.chance(0.3) ? 4 : 1_000, bytesMax: 1e9 },
     window: { windowEntriesMax: random.chance(0.3) ? 2 : 256, windowBytesMax: 1e9 },

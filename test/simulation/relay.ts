@@ -229,12 +229,19 @@ export function createRelay(options: RelayOptions) {
       const epoch = await stores[0]!.store.epoch()
       if (pending.kind === PendingKind.ADDING_DEVICE) links.push({ pending, epoch })
       const outcome = await finishPending(clients, pending, epoch, signal)
-      if (outcome.at === 'refused' && outcome.refusal.code !== RefusalCode.EPOCH_CHANGED) {
-        if (outcome.refusal.code !== RefusalCode.DEVICE_LIMIT) options.bug('link', outcome)
+      if (outcome.at === 'refused' && !MAY_REFUSE.has(outcome.refusal.code)) {
+        options.bug('link', outcome)
       }
     },
   }
 }
+
+/** Another history; an unlink is not through; the account is deleted. */
+const MAY_REFUSE: ReadonlySet<RefusalCode> = new Set([
+  RefusalCode.EPOCH_CHANGED,
+  RefusalCode.DEVICE_LIMIT,
+  RefusalCode.NOT_FOUND,
+])
 
 const EVERYTHING = { afterAccountId: '', mailboxesMax: 100, entriesMax: 500 }
 

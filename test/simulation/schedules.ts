@@ -123,4 +123,31 @@ export const SCHEDULES: readonly Schedule[] = [
     name: 'the history goes back beneath a message that was delivered',
     steps: 'copy, send a1, some, cut a1, some, restore, wait, arrive',
   },
+  {
+    name: 'a group, of which one is full',
+    steps: 'leave c1, tell a1, some, tell a1, tell b1, arrive, tell b2, come c1, some',
+    profile: { isGroup: true, ...TINY_QUOTA },
+  },
+  {
+    name: 'a group loses a member while it is written to',
+    steps: 'leave c1, tell a1, some, delete c, some, tell b1, some, tell a1, arrive',
+    profile: { isGroup: true },
+  },
+  {
+    name: 'a group goes back to an older history',
+    steps: 'copy, tell a1, some, cut a1, some, restore, tell b1, wait, arrive',
+    profile: { isGroup: true },
+  },
+  {
+    name: 'an account is deleted with something waiting',
+    steps: 'leave b1, leave b2, send a1, some, delete b, some, send a1, arrive',
+  },
+  {
+    name: 'a device takes the place of another one under traffic',
+    steps: 'send a1, some, evict b1, send a1, some, send a1, some, evict b2, some',
+  },
+  {
+    name: 'a device goes back to an old copy',
+    steps: 'copy, send a1, send b1, some, age b1, some, send b1, age a1, send a1, some, wait',
+  },
 ]

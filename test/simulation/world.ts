@@ -2,9 +2,10 @@
 
 import type { AccountId, DeviceAddress } from '@twotick/protocol'
 import { addressKey } from '@twotick/protocol'
+import type { Pending } from '@twotick/protocol/services'
 import type { Clock } from './clock.ts'
 import { createDevice, type SimulatedDevice } from './device.ts'
-import { createDirectory } from './directory.ts'
+import { createDirectory, GROUP_ID } from './directory.ts'
 import type { Command, History } from './history.ts'
 import { createLanes } from './lanes.ts'
 import { createLedger, LIFETIME_MS } from './ledger.ts'
@@ -15,7 +16,7 @@ import { createRelay } from './relay.ts'
 import { cursorsOf } from './rows.ts'
 import { type MailboxRow, putAccount, type Tables } from './tables.ts'
 
-export const ACCOUNTS = ['a', 'b'].map(
+const ACCOUNTS = ['a', 'b', 'c'].map(
   (letter) => `${letter.repeat(8)}-0000-4000-8000-000000000000` as AccountId,
 )
 const CUTS: readonly Cut[] = ['closed', 'lost', 'silent']
@@ -41,6 +42,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     linked: (address) => void admit(address),
     unlisted: (address) => void unlisted.add(addressKey(address)),
   })
+  const accountIds = ACCOUNTS.slice(0, profile.isGroup ? 3 : 2)
   const copies: Tables[] = []
   const deviceIds = new Map<AccountId, number>()
   let sent = 0
@@ -62,10 +64,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     await device.start()
   }
 
-  /** Three devices, of which the last two are of one account. */
+  /** A device of each account, and two of the second one. */
   async function begin(): Promise<void> {
-    for (const [at, accountId] of ACCOUNTS.entries()) {
-      const addresses = directory.addAccount(accountId, at + 1)
+    for (const accountId of accountIds) {
+      const addresses = directory.addAccount(accountId, accountId === ACCOUNTS[1] ? 2 : 1)
       deviceIds.set(accountId, addresses.length)
       putAccount(database.tables(), addresses)
       for (const address of addresses) await admit(address)
@@ -75,19 +77,36 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   }
 
   function link(which: number): void {
-    const accountId = ACCOUNTS[which % ACCOUNTS.length]!
-    if (directory.active(accountId).length >= DEVICES_MAX) return
+    const accountId = accountIds[which % accountIds.length]!
+    const count = directory.active(accountId).length
+    if (count === 0 || count >= DEVICES_MAX) return
+    finish(directory.link(accountId, nextDeviceId(accountId)))
+  }
+
+  function nextDeviceId(accountId: AccountId): number {
     const deviceId = (deviceIds.get(accountId) ?? 0) + 1
     deviceIds.set(accountId, deviceId)
-    void relay.finish(directory.link(accountId, deviceId)).catch(() => undefined)
+    return deviceId
+  }
+
+  function finish(pending: Pending | undefined): void {
+    if (pending) void relay.finish(pending).catch(() => undefined)
+  }
+
+  function evict(device: SimulatedDevice): void {
+    finish(directory.evict(device.own, nextDeviceId(device.own.accountId)))
+  }
+
+  function deleteAccount(which: number): void {
+    const left = accountIds.filter((accountId) => directory.active(accountId).length > 0)
+    if (left.length > 1) finish(directory.delete(left[which % left.length]!))
   }
 
   function unlink(which: number): void {
     const device = devices[which % devices.length]
     if (!device || !alive().includes(device) || directory.active(device.own.accountId).length < 2)
       return
-    const pending = directory.unlink(device.own)
-    if (pending) void relay.finish(pending).catch(() => undefined)
+    finish(directory.unlink(device.own))
   }
 
   const alive = () =>
@@ -95,7 +114,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
 
   /** What was left half done, as expiry finishes it. */
   function finishPending(): void {
-    for (const pending of directory.pending()) void relay.finish(pending).catch(() => undefined)
+    for (const pending of directory.pending()) finish(pending)
   }
 
   async function flow(steps: number, choice: number): Promise<void> {
@@ -109,9 +128,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     const device = devices[who % devices.length]!
     const cut = CUTS[n % CUTS.length]!
     if (command === 'send') {
-      const [one, other] = ACCOUNTS as [AccountId, AccountId]
-      device.send(device.own.accountId === one ? other : one, (sent += 1) % 256)
+      const others = accountIds.filter((accountId) => accountId !== device.own.accountId)
+      device.send({ account: others[n % others.length]! }, (sent += 1) % 256)
     }
+    if (command === 'tell') device.send({ conversation: GROUP_ID }, (sent += 1) % 256)
     if (command === 'flow') await flow((n % 24) + 1, who)
     if (command === 'arrive') await flow(STEPS_MAX, who)
     if (command === 'stall') lanes.stall(n)
@@ -124,6 +144,9 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     if (command === 'fail') device.state.decodesToFail = 1
     if (command === 'refuse') directory.rules.refuse = 1
     if (command === 'link') link(who)
+    if (command === 'evict' && alive().includes(device)) evict(device)
+    if (command === 'delete') deleteAccount(who)
+    if (command === 'age' && ledger.restores() === 0) await device.goBack(cut)
     if (command === 'repeat-link') relay.repeatLink(n)
     if (command === 'unlink') unlink(who)
     if (command === 'lose') lanes.lose('bus', n)
@@ -143,7 +166,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
       void relay.sweep().catch(() => undefined)
       finishPending()
     }
-    if (command === 'copy') copies.push(database.copy())
+    if (command === 'copy') {
+      copies.push(database.copy())
+      for (const each of devices) each.keepCopy()
+    }
     if (command === 'restore') restore(n)
     await lanes.rest()
   }
@@ -163,6 +189,8 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     const same = copies.filter((copy) => cursors(copy).join(';') === now)
     const copy = same[which % Math.max(1, same.length)]
     if (copy === undefined || directory.pending().length > 0) return
+    // Where a device was restored as well, nobody can tell.
+    if (devices.some(({ state }) => state.isOldCopy)) return
     database.restore(copy)
     ledger.restored()
   }
@@ -187,6 +215,12 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
         device.messages().every(({ doneAtMs }) => doneAtMs),
     )
   }
+
+  const forked = () =>
+    devices.filter(
+      ({ name, state }) => state.isOldCopy && state.stopped === 'forked' && !unlisted.has(name),
+    )
+  const hasForked = () => lanes.isEmpty() && forked().length > 0
 
   function isReplaced(): boolean {
     return lanes.isEmpty() && alive().some(({ state }) => state.stopped === 'replaced')
@@ -213,6 +247,9 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     // that it was replaced, and stops. The application opens such a device again.
     await settle(() => isSettled() || isReplaced())
     for (const device of alive()) if (device.state.stopped === 'replaced') await device.reopen()
+    await settle(() => isSettled() || hasForked())
+    // It registers anew, in its own place.
+    for (const device of forked()) evict(device)
     await settle(isSettled)
     if (violations.length === 0) ledger.judge(alive())
   }
