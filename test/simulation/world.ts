@@ -93,7 +93,9 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     if (pending) void relay.finish(pending).catch(() => undefined)
   }
 
+  /** The primary is never evicted, so somebody is always left. */
   function evict(device: SimulatedDevice): void {
+    if (directory.active(device.own.accountId).length < 2) return
     finish(directory.evict(device.own, nextDeviceId(device.own.accountId)))
   }
 
@@ -222,6 +224,12 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     )
   const hasForked = () => lanes.isEmpty() && forked().length > 0
 
+  async function registerAnew({ own }: SimulatedDevice): Promise<void> {
+    finish(directory.link(own.accountId, nextDeviceId(own.accountId)))
+    await settle(() => lanes.isEmpty() && directory.pending().length === 0)
+    finish(directory.unlink(own))
+  }
+
   function isReplaced(): boolean {
     return lanes.isEmpty() && alive().some(({ state }) => state.stopped === 'replaced')
   }
@@ -248,8 +256,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     await settle(() => isSettled() || isReplaced())
     for (const device of alive()) if (device.state.stopped === 'replaced') await device.reopen()
     await settle(() => isSettled() || hasForked())
-    // It registers anew, in its own place.
-    for (const device of forked()) evict(device)
+    for (const device of forked()) await registerAnew(device)
     await settle(isSettled)
     if (violations.length === 0) ledger.judge(alive())
   }
