@@ -6,6 +6,11 @@ const containers = process.env['TWOTICK_TEST_COMPOSE']
   ? [{ test: { name: 'compose', include: ['test/compose/*.test.ts'], testTimeout: 60_000 } }]
   : []
 
+// Only where a deployment is named: it has all that these tests need.
+const deployed = process.env['TWOTICK_TEST_URL']
+  ? [{ test: { name: 'deployed', include: ['test/e2e/anywhere.test.ts'], testTimeout: 120_000 } }]
+  : []
+
 // Three projects: pure logic beside its file; each service, by its `start`, on real servers; the
 // whole relay, driven through SDK devices. Only the last two start servers.
 export default defineConfig({
@@ -32,6 +37,7 @@ export default defineConfig({
         },
       },
       ...containers,
+      ...deployed,
       {
         test: {
           name: 'relay',

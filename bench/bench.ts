@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { citusPrograms } from '../scripts/servers/citus.ts'
 import { page } from './page.ts'
 import { type BenchRelay, startBenchRelay } from './relay.ts'
 import { scale } from './scale.ts'
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
     waiting: { type: 'string' },
     url: { type: 'string' },
     token: { type: 'string', default: '' },
+    citus: { type: 'boolean', default: false },
     out: { type: 'string', default: '.twotick/bench' },
   },
 })
@@ -40,7 +42,7 @@ else await bench()
 async function bench(): Promise<void> {
   const names = positionals.length === 0 ? NAMES : positionals
   const chosen = names.map((name) => ({ name, workload: workloadNamed(name) }))
-  const relay = values.url === undefined ? await startBenchRelay() : given(values.url)
+  const relay = values.url === undefined ? await ownRelay() : given(values.url)
   const runs: Run[] = []
   try {
     for (let round = 1; round <= natural('rounds', values.rounds); round++) {
@@ -53,6 +55,12 @@ async function bench(): Promise<void> {
     await relay.close()
   }
   if (runs.length > 0) report(runs)
+}
+
+function ownRelay(): Promise<BenchRelay> {
+  const citus = values.citus ? citusPrograms() : undefined
+  if (!values.citus || citus !== undefined) return startBenchRelay({ citus })
+  throw new Error('no Postgres with Citus is installed here, nor named by TWOTICK_TEST_CITUS')
 }
 
 function once(relay: BenchRelay, name: string, workload: Workload, round: number): Promise<Run> {
@@ -85,7 +93,7 @@ function report(runs: readonly Run[]): void {
   const median = names.map((name) => medianRun(runs.filter((one) => one.workload === name)))
   for (const one of median) console.log(`${describe(one, workloadNamed(one.workload).what)}\n`)
   mkdirSync(values.out, { recursive: true })
-  const about = `Medians of ${values.rounds}, ${values.seconds} s each after ${values['warm-up']} s of warm-up; ${values.url ?? 'a relay of its own, everything durable'}; ${new Date().toISOString()}`
+  const about = `Medians of ${values.rounds}, ${values.seconds} s each after ${values['warm-up']} s of warm-up; ${values.url ?? `a relay of its own${values.citus ? ' on Citus' : ''}, everything durable`}; ${new Date().toISOString()}`
   writeFileSync(join(values.out, 'result.json'), JSON.stringify({ about, median, runs }, null, 2))
   writeFileSync(join(values.out, 'report.html'), page(median, runs, about))
   console.log(`${join(values.out, 'report.html')} and result.json`)

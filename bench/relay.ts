@@ -1,14 +1,22 @@
 // A relay of the benchmark's own: private servers with fsync on, the five services as processes, in a
 // folder that goes with it; and what each process has used of the CPU, from /proc.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openScope } from '@twotick/chassis'
+import { openScope, type Scope } from '@twotick/chassis'
 import { secretFiles } from '../scripts/running.ts'
-import { DIRECTORY_ROLE, STORE_ROLE, withRole } from '../scripts/servers/database.ts'
+import { createCitusDatabase, startPrivateCitus } from '../scripts/servers/citus.ts'
+import {
+  DIRECTORY_ROLE,
+  prepareDatabase,
+  STORE_ROLE,
+  withDatabase,
+  withRole,
+} from '../scripts/servers/database.ts'
 import { freePort } from '../scripts/servers/free-port.ts'
 import { createServiceProcess, serviceEnvironments, SERVICES } from '../scripts/services.ts'
+import { makeServerFolder, serverUser } from '../scripts/servers/unprivileged.ts'
 import { startServers } from '../scripts/start-servers.ts'
 import { descendants, type Usage, usageOf } from './processes.ts'
 
@@ -53,14 +61,17 @@ export interface BenchRelayOptions {
   readonly replicas?: number
   /** Beside the defaults, for envelope-store. */
   readonly storeEnv?: Readonly<Record<string, string>>
+  /** The programs of a Postgres with Citus: then that, a coordinator and two workers. */
+  readonly citus?: string | undefined
 }
 
 /** Of several gateways the `url` has each one's, between commas. */
 export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<BenchRelay> {
-  const { profileFolder, replicas = 1, storeEnv = {} } = options
+  const { profileFolder, replicas = 1, storeEnv = {}, citus } = options
   const folder = mkdtempSync(join(tmpdir(), 'twotick-bench-'))
   const scope = openScope('bench', { drainMs: 30_000 })
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
+  if (citus !== undefined) process.env['DATABASE_URL'] = await openCitus(citus, scope)
   const { databaseUrl, natsUrl, redisUrl } = await startServers(folder, scope, () => undefined)
   const ports = await Promise.all(Array.from({ length: replicas }, freePort))
   const environments = await Promise.all(
@@ -133,4 +144,21 @@ type Environments = Awaited<ReturnType<typeof serviceEnvironments>>
 /** All replicas of a service, as gRPC has several addresses. */
 function targetOf(environments: readonly Environments[], name: keyof Environments): string {
   return `ipv4:${environments.map((one) => one[name]['TWOTICK_LISTEN']).join(',')}`
+}
+
+/** A cluster in a folder that goes with it; its database, distributed. */
+async function openCitus(programs: string, scope: Scope): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'twotick-'))
+  chmodSync(folder, 0o711)
+  scope.defer('citus folder', () => rmSync(folder, { recursive: true, force: true }))
+  const foldersOf = (node: string) => {
+    const own = makeServerFolder(join(folder, node), serverUser())
+    return { dataFolder: join(own, 'data'), socketFolder: join(own, 'socket') }
+  }
+  const citus = await startPrivateCitus(programs, foldersOf, { fsync: true })
+  scope.defer('citus', () => citus.stop())
+  await createCitusDatabase(citus, 'twotick')
+  const url = withDatabase(citus.coordinator, 'twotick')
+  await prepareDatabase(url, { isDistributed: true })
+  return url
 }

@@ -58,6 +58,7 @@ seconds for 100,000 messages by process. Leaves a page with plots and the figure
   --accounts <n>    pairs, members, connections: instead of the workload's number
   --bytes <n>       of a payload, instead of the workload's
   --waiting <n>     messages that wait to be drained
+  --citus           on a Citus of a coordinator and two workers, where that is installed
   --url <ws(s)://>  a relay that is there already, which must be without rates for its senders;
                     CPU is then not seen
   --token <token>   its registration token

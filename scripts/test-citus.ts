@@ -15,7 +15,20 @@ if (citusPrograms() === undefined) {
   process.exit(0)
 }
 
-const chaos = ['--citus', '--seed', '1', '--minutes', '1', '--rate', '100', '--accounts', '24']
+// Of the store and of each node; the others know no difference.
+const faults = ['--faults', 'kill postgres,stop postgres,kill envelope-store']
+const chaos = [
+  '--citus',
+  '--seed',
+  '1',
+  '--minutes',
+  '1',
+  '--rate',
+  '100',
+  '--accounts',
+  '24',
+  ...faults,
+]
 const isGreen = runs('chaos', chaos)
 process.env['TWOTICK_TEST_POSTGRES'] = 'citus'
 const given = process.argv.slice(2)

@@ -1,6 +1,6 @@
 // The whole relay for a test: real servers, the five services as processes of their own, reached
-// through the gateway as a user reaches it. Given TWOTICK_TEST_URL the same tests drive a relay that
-// runs elsewhere (compose, Kubernetes); what needs its database or its processes then says so.
+// through the gateway as a user reaches it. Given TWOTICK_TEST_URL, the tests that need nothing but
+// devices (e2e/anywhere.test.ts) drive a relay that runs elsewhere: compose, Kubernetes.
 
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -60,6 +60,12 @@ const WITHOUT_RATES: NodeJS.ProcessEnv = {
 }
 
 const OUTPUT_LINES_MAX = 2_000
+
+/** The relay at TWOTICK_TEST_URL, or one of the test's own: for tests that use devices alone. */
+export async function anyRelay(): Promise<Pick<Relay, 'url' | 'stop'>> {
+  const url = process.env['TWOTICK_TEST_URL']
+  return url === undefined ? startRelay() : { url, stop: async () => undefined }
+}
 
 /** Starts everything; about two seconds. */
 export async function startRelay({ env = {}, ownServers = false }: RelayOptions = {}) {
