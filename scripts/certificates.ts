@@ -1,6 +1,7 @@
 // `npm run certificates -- FOLDER`: an authority in FOLDER, and below it a folder with tls.crt, tls.key
 // for each service and server. Run again, it issues new certificates by the same authority.
 
+import { chmodSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SERVICE_NAMES } from '@twotick/chassis'
 import { issueCertificate, makeAuthority } from './servers/certificates.ts'
@@ -12,12 +13,17 @@ if (folder === undefined || folder.startsWith('-')) {
   console.error('Where to? npm run certificates -- FOLDER')
   process.exit(2)
 }
+const issue = (name: string, alternativeNames: readonly string[]) =>
+  chmodSync(issueCertificate(folder, { name, alternativeNames }).keyFile, 0o644)
+
 makeAuthority(folder)
+// Nobody else gets in; a container that is shown a folder of it reads the key there as a user of its own.
+chmodSync(folder, 0o700)
 for (const name of SERVICE_NAMES) {
-  issueCertificate(folder, { name, alternativeNames: [`URI:spiffe://twotick/${name}`] })
+  issue(name, [`URI:spiffe://twotick/${name}`])
 }
 for (const name of SERVERS) {
-  issueCertificate(folder, { name, alternativeNames: [`DNS:${name}`, 'DNS:localhost'] })
+  issue(name, [`DNS:${name}`, 'DNS:localhost'])
 }
 console.log(`${resolve(folder)}: ca.crt, and tls.crt with tls.key for each of
 

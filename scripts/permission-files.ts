@@ -1,4 +1,4 @@
-// deploy/nats/permissions.conf and deploy/redis/users.acl, made of the tables of permission-tables.ts.
+// deploy/nats/permissions.conf, its like for Kubernetes, and deploy/redis/users.acl, made of the tables of permission-tables.ts.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -9,6 +9,7 @@ const IDENTITY_PREFIX = 'spiffe://twotick/'
 
 const FILES = [
   { path: 'deploy/nats/permissions.conf', text: natsPermissions },
+  { path: 'k8s/overlays/prod/values/nats-permissions.yaml', text: natsValues },
   { path: 'deploy/redis/users.acl', text: redisUsers },
 ]
 
@@ -47,6 +48,25 @@ users: [
 ${users.join('\n')}
 ]
 `
+}
+
+/** The same, as values of the chart of NATS. */
+function natsValues(): string {
+  const listed = (name: string, subjects: readonly string[]) => [
+    `            ${name}:`,
+    ...(subjects.length === 0
+      ? [`              deny: ['>']`]
+      : ['              allow:', ...subjects.map((subject) => `                - '${subject}'`)]),
+  ]
+  const users = Object.entries(BUS_RIGHTS).flatMap(([service, { publish, subscribe }]) => [
+    `        - user: '${IDENTITY_PREFIX}${service}'`,
+    '          permissions:',
+    ...listed('publish', publish),
+    ...listed('subscribe', subscribe),
+  ])
+  const head = ['config:', '  merge:', '    authorization:', '      users:']
+  const about = '# Who may publish and hear what. Made by `npm run permissions`; never edited.'
+  return `${[about, ...head, ...users].join('\n')}\n`
 }
 
 /** An empty list would allow everything. */

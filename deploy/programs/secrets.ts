@@ -45,6 +45,12 @@ await runOnce('secrets', configSchema, async ({ secretsFolder, postgresHost }, l
 
   once('envelope-store/seal-keys', () => `1 ${randomBytes(32).toString('base64')}\n`)
   once('metadata-validation/registration-token', random)
+  // Where Redis asks for them: deploy/compose.mtls.yml. The default user does nothing.
+  once('redis/default-password', random)
+  for (const service of ['gateway', 'delivery-fanout']) {
+    const password = once(`redis/${service}-password`, random)
+    once(`${service}/redis-url`, () => `rediss://${service}:${password}@redis:6379`)
+  }
   const identity = once('gateway/service-secret', random)
   for (const service of ['envelope-store', 'metadata-validation', 'expiry']) {
     once(`${service}/service-secret`, () => identity)

@@ -144,7 +144,7 @@ test('every service is shown its own secrets, and no other’s', async () => {
   const list = "console.log(require('node:fs').readdirSync('/run/secrets').sort().join())"
   const shown = async (service: string) =>
     (await stack.compose('exec', '--no-TTY', service, '/usr/local/bin/node', '-e', list)).trim()
-  expect(await shown('gateway')).toBe('service-secret')
+  expect(await shown('gateway')).toBe('redis-url,service-secret')
   expect(await shown('expiry')).toBe('service-secret')
   expect(await shown('envelope-store')).toBe('postgres-url,seal-keys,service-secret')
   const own = 'postgres-url,registration-token,service-secret'

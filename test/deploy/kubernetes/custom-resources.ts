@@ -1,5 +1,6 @@
 // The parts of others' resources that the overlays use, after their own references: the Gateway API
-// (v1) and CloudNativePG (postgresql.cnpg.io/v1). What is not here is an error until it is looked up.
+// (v1), CloudNativePG (postgresql.cnpg.io/v1) and cert-manager (cert-manager.io/v1). What is not here is
+// an error until it is looked up.
 
 import type { ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts'
@@ -42,6 +43,26 @@ export type HTTPRoute = Resource<
   }
 >
 
+type CertManager = 'cert-manager.io/v1'
+
+export type Issuer = Resource<CertManager, 'Issuer', { ca: { secretName: string } }>
+
+export type Certificate = Resource<
+  CertManager,
+  'Certificate',
+  {
+    secretName: string
+    commonName?: string
+    dnsNames?: string[]
+    uris?: string[]
+    usages?: ('digital signature' | 'server auth' | 'client auth')[]
+    duration?: string
+    renewBefore?: string
+    privateKey?: { algorithm?: 'ECDSA'; size?: number; rotationPolicy?: 'Always' | 'Never' }
+    issuerRef: { name: string; kind?: 'Issuer' | 'ClusterIssuer' }
+  }
+>
+
 export type Cluster = Resource<
   'postgresql.cnpg.io/v1',
   'Cluster',
@@ -55,6 +76,14 @@ export type Cluster = Resource<
         dataDurability?: 'required' | 'preferred'
       }
       parameters?: Record<string, string>
+      pg_hba?: string[]
+      pg_ident?: string[]
+    }
+    certificates?: {
+      serverCASecret?: string
+      serverTLSSecret?: string
+      clientCASecret?: string
+      replicationTLSSecret?: string
     }
     bootstrap?: { initdb: { database: string; owner: string; secret: { name: string } } }
     managed?: {

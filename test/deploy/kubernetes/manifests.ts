@@ -16,6 +16,8 @@ const TYPES: Readonly<Record<string, string>> = {
   'apps/v1 StatefulSet': 'kubernetes-types/apps/v1.d.ts',
   'autoscaling/v2 HorizontalPodAutoscaler': 'kubernetes-types/autoscaling/v2.d.ts',
   'batch/v1 Job': 'kubernetes-types/batch/v1.d.ts',
+  'cert-manager.io/v1 Certificate': './custom-resources.ts',
+  'cert-manager.io/v1 Issuer': './custom-resources.ts',
   'gateway.networking.k8s.io/v1 Gateway': './custom-resources.ts',
   'gateway.networking.k8s.io/v1 HTTPRoute': './custom-resources.ts',
   'networking.k8s.io/v1 NetworkPolicy': 'kubernetes-types/networking/v1.d.ts',
