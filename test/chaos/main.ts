@@ -147,7 +147,8 @@ function replayCommand({ seed, minutes, isEach }: RunOptions): string {
   const others = names.flatMap((name) => {
     const value = values[name]
     const usual = 'default' in OPTIONS[name] ? OPTIONS[name].default : undefined
-    return value === undefined || value === usual ? [] : [` --${name} '${value}'`]
+    if (value === undefined || value === usual) return []
+    return [/[ *]/.test(value) ? ` --${name} '${value}'` : ` --${name} ${value}`]
   })
   const switches = { '--no-churn': !values.churn, '--each': isEach, '--citus': values.citus }
   const flags = Object.entries(switches).flatMap(([flag, isOn]) => (isOn ? [` ${flag}`] : []))

@@ -42,6 +42,7 @@ ${checks(verdict)}
 ${charts(timeline)}
 <h2>What each fault cost</h2>
 ${recoveryTable(verdict.recoveries)}
+${howEnded(timeline)}
 ${findingList(verdict)}
 </main>
 </html>
@@ -121,6 +122,11 @@ function recoveryTable(recoveries: readonly Recovery[]): string {
 <table class="faults"><thead><tr><th>fault</th><th>at</th><th>lasted</th><th>heal to all received</th>
 <th>heal to all second ticks</th><th>longest wait for an answer</th><th>for a Welcome</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table>`
+}
+
+function howEnded({ ends }: Timeline): string {
+  const each = ends.map(([by, count]) => `${escape(by)} ${count.toLocaleString('en')}`)
+  return each.length === 0 ? '' : `<p>Connections ended by: ${each.join(', ')}.</p>`
 }
 
 function findingList({ findings }: Verdict): string {

@@ -27,6 +27,8 @@ export interface Timeline {
   readonly seconds: readonly Second[]
   readonly phases: readonly Bar[]
   readonly faults: readonly Bar[]
+  /** How connections ended, and how many so: the most frequent first. */
+  readonly ends: readonly (readonly [by: string, count: number])[]
 }
 
 interface Tally {
@@ -50,7 +52,15 @@ export function timelineOf({ run, devices }: Histories): Timeline {
     for (const t of delivered.values()) count(at(t), 'delivered')
   }
   const inSeconds = (t: number) => (t - began) / 1_000
-  return { seconds: secondsOf(tallies), ...barsOf(run, inSeconds) }
+  return { seconds: secondsOf(tallies), ...barsOf(run, inSeconds), ends: endsOf(devices) }
+}
+
+function endsOf(devices: Histories['devices']): [string, number][] {
+  const ends = new Map<string, number>()
+  for (const event of devices.flat()) {
+    if (event.at === 'ended') ends.set(event.by, (ends.get(event.by) ?? 0) + 1)
+  }
+  return [...ends].sort(([, a], [, b]) => b - a)
 }
 
 function count(tally: Tally | undefined, what: 'attempted' | 'delivered'): void {

@@ -102,16 +102,17 @@ export function findWrongEnds(devices: readonly DeviceAccount[]): Finding[] {
 
 /** An old copy of a storage is found out as soon as the relay knows more of its device. */
 export function findUnnoticedCopies({ device, history }: DeviceAccount): Finding[] {
-  let ackedSeq = 0
+  let ackedSeq: number | undefined // undefined before its first session: then a copy knows nothing
   let copiedSeq: number | undefined
   let isRestored = false
   for (const [index, event] of history.entries()) {
-    if (event.at === 'ack') ackedSeq = Math.max(ackedSeq, event.seq)
+    if (event.at === 'ack') ackedSeq = Math.max(ackedSeq ?? 0, event.seq)
     else if (event.at === 'copied') copiedSeq = ackedSeq
     else if (event.at === 'restored') isRestored = true
     else if (event.at !== 'welcome') continue
     // A linked device begins at the head of its mailbox, without an ack.
-    else if (!isRestored || copiedSeq === undefined) ackedSeq = Math.max(ackedSeq, event.ackedSeq)
+    else if (!isRestored || copiedSeq === undefined)
+      ackedSeq = Math.max(ackedSeq ?? 0, event.ackedSeq)
     else {
       if (event.ackedSeq <= copiedSeq) return []
       const rest = history.slice(index)
