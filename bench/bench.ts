@@ -110,8 +110,12 @@ function workloadNamed(name: string): Workload {
     console.error(`there is no workload ${name}; there are ${NAMES.join(', ')}`)
     process.exit(2)
   }
+  const changes = (['accounts', 'bytes', 'waiting'] as const)
+    .filter((option) => values[option] !== undefined)
+    .map((option) => `--${option} ${values[option]}`)
   return {
     ...workload,
+    ...(changes.length > 0 && { what: `${workload.what}; here with ${changes.join(' ')}` }),
     ...(values.accounts && { accounts: natural('accounts', values.accounts) }),
     ...(values.bytes && { payloadBytes: natural('bytes', values.bytes) }),
     ...(values.waiting && { waiting: natural('waiting', values.waiting) }),
