@@ -11,7 +11,7 @@ const devices: RawDevice[] = []
 let connections: RawConnection[] = []
 
 await inGroups(Number(count), async (index) => {
-  devices[index] = await again(() => registerRaw(url, `storm-${index}`))
+  devices[index] = await again((tries) => registerRaw(url, `storm-${index}-${tries}`))
 })
 await inGroups(devices.length, connect)
 process.send?.(devices.map(({ address }) => address.accountId))
@@ -36,11 +36,11 @@ async function inGroups(total: number, work: (index: number) => Promise<void>): 
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
 }
 
-/** With a pause that grows, and is each one's own. */
-async function again<T>(work: () => Promise<T>): Promise<T> {
+/** With a pause that grows, and is each one's own. A name may be taken by a try without an answer. */
+async function again<T>(work: (tries: number) => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await work()
+      return await work(tries)
     } catch (error) {
       if (tries === TRIES_MAX) throw error
       const ms = Math.random() * Math.min(10_000, 500 * 2 ** Math.min(tries, 5))

@@ -66,9 +66,10 @@ export const TROUBLES: Readonly<Record<string, Trouble>> = {
   'devices that reconnect at once': async ({ url }, { devices }) => {
     const [storm] = await startDevices(url, devices)
     await sleep(5_000)
+    const there = once(storm, 'message')
     storm.send('again')
     return async () => {
-      await once(storm, 'message')
+      await there
       storm.kill('SIGKILL')
     }
   },
