@@ -40,11 +40,26 @@ const OPTIONS = {
   citus: { type: 'boolean', default: false },
 } as const
 
+const LINGER_MS = 5_000
+
 const values = readArguments()
 
 if (values.list) listFaults()
 else if (values.judge !== undefined) process.exitCode = judgeAgain(values.judge)
-else process.exitCode = await (values.seeds === undefined ? main() : seedsOf(values.seeds))
+else {
+  process.exitCode = await (values.seeds === undefined ? main() : seedsOf(values.seeds))
+  endSoon()
+}
+
+/** What a fault has left behind does not hold back a run that has its verdict; but it is named. */
+function endSoon(): void {
+  setTimeout(() => {
+    const left = Map.groupBy(process.getActiveResourcesInfo(), (kind) => kind)
+    const names = [...left].map(([kind, { length }]) => `${length} ${kind}`)
+    console.error(`after its end the run has left: ${names.join(', ')}`)
+    process.exit()
+  }, LINGER_MS).unref()
+}
 
 function readArguments() {
   try {
