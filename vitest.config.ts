@@ -21,7 +21,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             '{packages,services,clients}/*/src/**/*.test.ts',
-            'test/{ledger,chaos,mutants,promise,simulation}/**/*.test.ts',
+            'test/{chaos,docs,ledger,mutants,promise,simulation}/**/*.test.ts',
           ],
           testTimeout: 30_000,
         },
@@ -41,7 +41,7 @@ export default defineConfig({
       {
         test: {
           name: 'relay',
-          include: ['test/{deploy,docs,e2e,faults,identity,metrics,trace}/**/*.test.ts'],
+          include: ['test/{deploy,e2e,faults,identity,metrics,trace}/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,

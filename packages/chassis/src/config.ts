@@ -6,7 +6,7 @@
 //   export const configSchema = z.object({
 //     postgres: postgresFields(),
 //     listen: listen('where the envelope-store answers gRPC'),
-//     batchEntriesMax: whole('entries of one transaction', { default: 200 }),
+//     batch: z.object({ itemsMax: whole('appends and acks of one transaction', { default: 1_000 }) }),
 //   })
 //
 // All that is wrong is reported at once; a TWOTICK_ variable that nobody reads is an error, because
