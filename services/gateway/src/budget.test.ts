@@ -67,3 +67,20 @@ test('who waits for room goes on in turn; and fails where nobody is answered any
   budget.giveBack(1, ANSWER_MS, false)
   expect(said.slice(1)).toEqual(['two fails', 'three fails'])
 })
+
+test('however many wait, they fail one after the other, not each within the one before', () => {
+  const budget = open()
+  const count = fill(budget) + 10_000
+  let failed = 0
+  const fail = () => {
+    failed++
+    budget.giveBack(1, ANSWER_MS, false)
+  }
+  for (let taken = count - 10_000; taken < count; taken++) {
+    budget.take(1)
+    budget.whenRoom({ resume: () => undefined, fail })
+  }
+  vi.advanceTimersByTime(ANSWER_MS)
+  budget.giveBack(1, ANSWER_MS, false)
+  expect(failed).toBe(10_000)
+})

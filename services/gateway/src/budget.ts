@@ -43,6 +43,7 @@ export function createBudget({ countMax, bytesMax, answerMs }: BudgetOptions): B
   let bound = countMax
   let loweredAt = -Infinity
   let answeredAt = -Infinity
+  let isFailing = false
   const isSpent = () => count >= bound || bytesTaken >= bytesMax
 
   function adapt(waitedMs: number, nowMs: number): void {
@@ -55,12 +56,18 @@ export function createBudget({ countMax, bytesMax, answerMs }: BudgetOptions): B
     }
   }
 
-  /** Whoever waits for room waits on something that has stopped. */
+  /**
+   * Whoever waits for room waits on something that has stopped. A session that fails gives back what
+   * it has, which leads here again: not once more for each, or the stack ends before they do.
+   */
   function failAll(): void {
+    if (isFailing) return
+    isFailing = true
     for (const waiter of waiting) {
       waiting.delete(waiter)
       waiter.fail()
     }
+    isFailing = false
   }
 
   return {
