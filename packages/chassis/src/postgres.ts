@@ -115,7 +115,9 @@ async function firstConnection(pool: pg.Pool, timeoutMs: number, options: Postgr
 export interface InPipeline {
   /** Nothing may be written before it has resolved: it would be a transaction of its own. */
   readonly begun: Promise<unknown>
-  /** Last statements, which go out together with the commit. */
+  /** All statements, in their order: the first that fails is why those behind it do. */
+  readonly sent: Promise<unknown>[]
+  /** Those of them which go out together with the commit. */
   readonly last: Promise<unknown>[]
 }
 
@@ -131,7 +133,7 @@ export async function transaction<T>(
     throw asThrown(error, true)
   })
   let isUnknown = false
-  const pipeline = { begun: heard(client.query('begin')), last: [] as Promise<unknown>[] }
+  const pipeline: InPipeline = { begun: heard(client.query('begin')), sent: [], last: [] }
   try {
     if (!pool.options.pipeline) await pipeline.begun
     const result = await work(client, pipeline)
@@ -146,7 +148,7 @@ export async function transaction<T>(
     client.release()
     return result
   } catch (caught) {
-    const error = await causeOf(caught, pipeline.last)
+    const error = await causeOf(caught, pipeline.sent)
     await endAfter(client, error)
     throw asThrown(error, !isUnknown)
   }
@@ -155,9 +157,9 @@ export async function transaction<T>(
 const IN_FAILED_TRANSACTION = '25P02'
 
 /** What comes behind a failed statement in a pipeline is only told that the transaction has failed. */
-async function causeOf(error: unknown, last: readonly Promise<unknown>[]): Promise<unknown> {
+async function causeOf(error: unknown, sent: readonly Promise<unknown>[]): Promise<unknown> {
   if (!(error instanceof pg.DatabaseError) || error.code !== IN_FAILED_TRANSACTION) return error
-  const outcomes = await Promise.allSettled(last)
+  const outcomes = await Promise.allSettled(sent)
   return outcomes.find((outcome) => outcome.status === 'rejected')?.reason ?? error
 }
 

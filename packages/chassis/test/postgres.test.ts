@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgresServer } from '../../../test/servers.ts'
@@ -87,6 +88,22 @@ test('a statement that takes too long is ended, and the pool goes on', async () 
     transaction(pool, (client) => client.query('select pg_sleep(5)')),
   ).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', hadNoEffect: true })
   await pool.query('select 1')
+})
+
+test('what stands in a pipeline fails for what its first failing statement failed for', async () => {
+  // Goal: not for being behind it, although that may be heard first.
+  const pool = await connectPostgres(
+    { url: server.database.url, statementTimeoutMs: 100 },
+    { log, pipeline: true },
+  )
+  pools.push(pool)
+  const failing = transaction(pool, (client, { sent }) => {
+    const slow = client.query('select pg_sleep(5)')
+    const behind = client.query('select 1')
+    sent.push(slow, behind)
+    return Promise.all([slow.finally(() => wait(10)), behind])
+  })
+  await expect(failing).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', hadNoEffect: true })
 })
 
 test('a stopped Postgres is given up in time, and is used again when it goes on', async () => {

@@ -42,7 +42,8 @@ export async function withQueries<T>(
   const client = await db.connect()
   let isUsable = false
   try {
-    const result = await work(await queriesOn(client, { begun: Promise.resolve(), last: [] }))
+    const alone = { begun: Promise.resolve(), sent: [], last: [] }
+    const result = await work(await queriesOn(client, alone))
     isUsable = true
     return result
   } finally {
@@ -50,14 +51,16 @@ export async function withQueries<T>(
   }
 }
 
-async function queriesOn(client: PoolClient, { begun, last }: InPipeline): Promise<Queries> {
+async function queriesOn(client: PoolClient, { begun, sent, last }: InPipeline): Promise<Queries> {
   const epoch = await epochOf(client)
   const shards = shardsOf(client)
   const textOf = shards.isDistributed ? onCitus : (text: string) => text
   const query = <R extends QueryResultRow>(statement: Statement) => {
     sendTogether(client)
     const text = textOf(statement.text)
-    return client.query<R>({ ...statement, text } as { text: string })
+    const found = client.query<R>({ ...statement, text } as { text: string })
+    sent.push(found)
+    return found
   }
   return {
     epoch,
@@ -67,9 +70,9 @@ async function queriesOn(client: PoolClient, { begun, last }: InPipeline): Promi
       return rows
     },
     last: (statement) => {
-      const sent = query(statement)
-      sent.catch(() => undefined) // heard with the commit
-      last.push(sent)
+      const written = query(statement)
+      written.catch(() => undefined) // heard with the commit
+      last.push(written)
     },
   }
 }

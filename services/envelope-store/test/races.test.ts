@@ -152,3 +152,11 @@ for (const [what, remove] of [
     expect((await store.fetch(phone!)).entries.map(textOf)).toEqual(['message 2'])
   })
 }
+
+test('a lock that is not had in time is told as what it is', async () => {
+  // Goal: not as a bug, although the statements behind the one that waited fail as well.
+  const [alice] = await store.account()
+  const holder = await hold(lockMailbox(alice!))
+  const adding = store.addDevice({ ...alice!, deviceId: 2 })
+  await expect(adding.finally(holder.release)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+})
