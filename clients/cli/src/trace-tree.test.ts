@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { duration, type Span, traceTree } from './trace-tree.ts'
 
@@ -16,7 +17,8 @@ test('hops stand under what led to them, in the order of their beginning', () =>
     span('validate', { parentId: 'send', startMs: 1_001, durationMs: 0.5 }),
     span('send', { parentId: 'the client’s' }),
   ]
-  expect(traceTree(spans, 1_000).map((line) => line.trimEnd())).toEqual([
+  const lines = traceTree(spans, 1_000).map((line) => stripVTControlCharacters(line).trimEnd())
+  expect(lines).toEqual([
     '   +0.0 ms    2.0 ms   send                gateway',
     '   +1.0 ms    0.5 ms   ├─ validate         gateway',
     '   +3.0 ms     12 ms   └─ append           gateway',
