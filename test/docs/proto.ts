@@ -16,7 +16,7 @@ export interface EnumMember {
 /** The fields of a message of device.proto, those inside its oneofs included. */
 export async function fieldsOf(message: string): Promise<Field[]> {
   const body = await bodyOf('device.proto', 'message', message)
-  return [...body.matchAll(/^\s+(?:repeated )?([A-Za-z0-9]+) ([a-z_0-9]+) = \d+;/gm)].map(
+  return [...body.matchAll(/^\s+(?:repeated |optional )?([A-Za-z0-9]+) ([a-z_0-9]+) = \d+;/gm)].map(
     ([, type = '', name = '']) => ({ type, name }),
   )
 }

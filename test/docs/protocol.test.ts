@@ -27,6 +27,13 @@ test('every frame that either side may send is in the page', async () => {
   }
 })
 
+test('every field of a send is explained', async () => {
+  // Goal: whoever writes a client learns of each thing that a send can carry.
+  const text = await readFile(page, 'utf8')
+  const section = text.slice(text.indexOf('## 5.'), text.indexOf('## 6.'))
+  for (const { name } of await fieldsOf('Send')) expect(section).toContain(`\`${name}\``)
+})
+
 test('every directory request is in the table, with its answer and its refusals', async () => {
   // Goal: the table of §14 is complete and names nothing that is not there.
   const text = await readFile(page, 'utf8')
