@@ -20,7 +20,7 @@ export interface Order {
 /** Called when what is measured begins, and the figures so far can be looked at. */
 export type Begin = (figures: Figures) => void | Promise<void>
 
-export const FIRST_TICKS_AHEAD = 64
+const FIRST_TICKS_AHEAD = 64
 
 export function perform(order: Order, begin: Begin): Promise<Measured> {
   const figures = createFigures()
@@ -109,6 +109,27 @@ async function performGroup(order: Order, figures: Figures, begin: Begin): Promi
   return measure(order, figures, begin)
 }
 
+/** Opens a sender, and sends until `count` messages have their first tick. */
+export async function sendAll(
+  count: number,
+  open: (onStored: (count: number) => void) => Promise<Sender>,
+): Promise<void> {
+  const stored = Promise.withResolvers<undefined>()
+  let left = count
+  let toSend = count
+  const sendMore = (most: number) => {
+    for (; most > 0 && toSend > 0; most--, toSend--) sender.send()
+  }
+  const sender = await open((more) => {
+    left -= more
+    sendMore(more)
+    if (left === 0) stored.resolve(undefined)
+  })
+  sendMore(FIRST_TICKS_AHEAD)
+  await stored.promise
+  sender.close()
+}
+
 async function performDrain(order: Order, figures: Figures, begin: Begin): Promise<Measured> {
   const { target, workload, name } = order
   const each = Math.ceil(workload.waiting / workload.accounts)
@@ -117,22 +138,10 @@ async function performDrain(order: Order, figures: Figures, begin: Begin): Promi
     const to = await account(target, `${name}b${index}`)
     const [sending, receiving] = [from.devices[0], to.devices[0]]
     if (sending === undefined || receiving === undefined) throw new Error('no device')
-    const stored = Promise.withResolvers<undefined>()
-    let left = each
-    let toSend = each
     const options = { to: toAccount(to.accountId), payloadBytes: workload.payloadBytes, figures }
-    const sender = await openSender(target, sending, {
-      ...options,
-      recipients: 1,
-      onStored(count) {
-        left -= count
-        for (let more = 0; more < count && toSend > 0; more++, toSend--) sender.send()
-        if (left === 0) stored.resolve(undefined)
-      },
-    })
-    for (let ahead = 0; ahead < FIRST_TICKS_AHEAD && toSend > 0; ahead++, toSend--) sender.send()
-    await stored.promise
-    sender.close()
+    await sendAll(each, (onStored) =>
+      openSender(target, sending, { ...options, recipients: 1, onStored }),
+    )
     return receiving
   })
   const drained = Promise.withResolvers<undefined>()

@@ -16,11 +16,11 @@ export function createMosquitto(url: string): Peer {
       socket.close()
     },
     async receive(recipient, _topic, onMessage) {
-      const socket = await connectMqttBare(
+      await connectMqttBare(
         url,
         { id: recipient, isKept: true },
         {
-          onMessage(_topic, payload) {
+          onMessage(payload, socket) {
             const { sender, no } = receiptOf(payload)
             socket.publish(`r/${sender}`, no)
             onMessage()
@@ -36,7 +36,7 @@ export function createMosquitto(url: string): Peer {
         url,
         { id: name, isKept: false },
         {
-          onMessage: (_topic, payload) => ticks().delivered(payload.readUInt32BE()),
+          onMessage: (payload) => ticks().delivered(payload.readUInt32BE()),
           onAcknowledged: () => ticks().stored(++ackedNo),
         },
       )

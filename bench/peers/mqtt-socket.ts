@@ -4,8 +4,11 @@ import { connect } from 'node:net'
 import { createTurnWriter, onPackets } from './turn-writer.ts'
 
 export interface MqttHearing {
-  /** Acknowledged already, where it wants that. */
-  onMessage(topic: string, payload: Buffer): void
+  /**
+   * Acknowledged already, where it wants that. What waits for a kept session comes with the answer to
+   * the connection, before the caller has the socket: so it is handed over.
+   */
+  onMessage(payload: Buffer, socket: MqttSocket): void
   /** A message of ours with this packet number is the broker's now. */
   onAcknowledged(packet: number): void
 }
@@ -39,6 +42,17 @@ export async function connectMqttBare(
   const connected = Promise.withResolvers<undefined>()
   const subscribed: (() => void)[] = []
 
+  const mqtt: MqttSocket = {
+    publish(topic, payload, packet) {
+      if (packet === undefined) return write(packetOf(PUBLISH, 0, text(topic), payload))
+      write(packetOf(PUBLISH, QOS_1, text(topic), uint16(packet), payload))
+    },
+    subscribe(topic) {
+      write(packetOf(SUBSCRIBE, 2, uint16(1), text(topic), Buffer.of(1)))
+      return new Promise((resolve) => subscribed.push(resolve))
+    },
+    close: () => socket.destroySoon(),
+  }
   onPackets(socket, lengthAt, (packet) => {
     const type = (packet[0] ?? 0) >> 4
     const body = packet.subarray(lengthOfHeader(packet, 0))
@@ -50,23 +64,13 @@ export async function connectMqttBare(
       const end = 2 + body.readUInt16BE()
       const hasNumber = ((packet[0] ?? 0) & QOS_1) !== 0
       if (hasNumber) write(packetOf(PUBACK, 0, body.subarray(end, end + 2)))
-      onMessage(body.toString('latin1', 2, end), body.subarray(hasNumber ? end + 2 : end))
+      onMessage(body.subarray(hasNumber ? end + 2 : end), mqtt)
     }
   })
   const flags = client.isKept ? 0 : 2
   write(packetOf(CONNECT, 0, text('MQTT'), Buffer.of(4, flags, 0, 0), text(client.id)))
   await connected.promise
-  return {
-    publish(topic, payload, packet) {
-      if (packet === undefined) return write(packetOf(PUBLISH, 0, text(topic), payload))
-      write(packetOf(PUBLISH, QOS_1, text(topic), uint16(packet), payload))
-    },
-    subscribe(topic) {
-      write(packetOf(SUBSCRIBE, 2, uint16(1), text(topic), Buffer.of(1)))
-      return new Promise((resolve) => subscribed.push(resolve))
-    },
-    close: () => socket.destroySoon(),
-  }
+  return mqtt
 }
 
 function packetOf(type: number, flags: number, ...parts: readonly Buffer[]): Buffer {

@@ -3,14 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { many } from '../accounts.ts'
 import { createFigures, type Figures, type Measured } from '../figures.ts'
-import {
-  type Begin,
-  FIRST_TICKS_AHEAD,
-  measure,
-  type Order,
-  startLoops,
-  startSchedule,
-} from '../perform.ts'
+import { type Begin, measure, type Order, sendAll, startLoops, startSchedule } from '../perform.ts'
 import { createSender, type Sender, type SenderOptions } from '../sender.ts'
 import { createJetStream } from './jetstream.ts'
 import { createMosquitto } from './mosquitto.ts'
@@ -108,21 +101,9 @@ async function performDrain(run: Run): Promise<Measured> {
   const topics = await many(workload.accounts, async (index) => {
     const topic = `${name}b${index}`
     await peer.mailbox(topic, topic)
-    const stored = Promise.withResolvers<undefined>()
-    let left = each
-    let toSend = each
-    const sender = await openSender(run, `${name}a${index}`, {
-      topic,
-      recipients: 1,
-      onStored(count) {
-        left -= count
-        for (let more = 0; more < count && toSend > 0; more++, toSend--) sender.send()
-        if (left === 0) stored.resolve(undefined)
-      },
-    })
-    for (let ahead = 0; ahead < FIRST_TICKS_AHEAD && toSend > 0; ahead++, toSend--) sender.send()
-    await stored.promise
-    sender.close()
+    await sendAll(each, (onStored) =>
+      openSender(run, `${name}a${index}`, { topic, recipients: 1, onStored }),
+    )
     return topic
   })
   const drained = Promise.withResolvers<undefined>()
