@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../scripts/arguments.ts'
 import { citusPrograms } from '../scripts/servers/citus.ts'
 import { page } from './page.ts'
 import { type BenchRelay, startBenchRelay } from './relay.ts'
@@ -13,7 +13,7 @@ import { type Workload, WORKLOADS } from './workloads.ts'
 
 const NAMES = Object.keys(WORKLOADS)
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readArguments('bench', {
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '3' },

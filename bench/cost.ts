@@ -4,14 +4,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../scripts/arguments.ts'
 import { SERVICES } from '../scripts/services.ts'
 import { foldProfile } from './profile.ts'
 import { startBenchRelay } from './relay.ts'
 import { type Run, run, sum } from './run.ts'
 import { WORKLOADS } from './workloads.ts'
 
-const { values } = parseArgs({
+const { values } = readArguments('bench:cost', {
   options: {
     seconds: { type: 'string', default: '20' },
     'warm-up': { type: 'string', default: '20' },

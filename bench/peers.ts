@@ -4,8 +4,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { openScope } from '@twotick/chassis'
+import { readArguments } from '../scripts/arguments.ts'
 import { describeSystem, tableOf } from './peers/comparison.ts'
 import { startSystems, type System } from './peers/servers.ts'
 import { medianRun, type Run, run } from './run.ts'
@@ -14,7 +14,7 @@ import { WORKLOADS } from './workloads.ts'
 
 const NAMES = ['online', 'rate-500', 'rate-2000', 'drain', 'group', 'idle']
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readArguments('bench:peers', {
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '3' },

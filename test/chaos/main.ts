@@ -4,8 +4,8 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { openScope } from '@twotick/chassis'
+import { readArguments, refuseArguments } from '../../scripts/arguments.ts'
 import { citusPrograms } from '../../scripts/servers/citus.ts'
 import { judge } from '../ledger/verdict.ts'
 import { chooseFaults } from './choose.ts'
@@ -42,7 +42,7 @@ const OPTIONS = {
 
 const LINGER_MS = 5_000
 
-const values = readArguments()
+const { values } = readArguments('chaos', { options: OPTIONS, allowNegative: true })
 
 if (values.list) listFaults()
 else if (values.judge !== undefined) process.exitCode = judgeAgain(values.judge)
@@ -61,19 +61,6 @@ function endSoon(): void {
   }, LINGER_MS).unref()
 }
 
-function readArguments() {
-  try {
-    return parseArgs({ options: OPTIONS, allowNegative: true }).values
-  } catch (error) {
-    return fail((error as Error).message)
-  }
-}
-
-function fail(what: string): never {
-  console.error(`${what}\nnpm run chaos -- --help says what there is`)
-  process.exit(2)
-}
-
 function listFaults(): void {
   for (const { name, weight } of FAULTS) {
     console.log(weight === 0 ? `${name}   (where it is named)` : name)
@@ -82,7 +69,8 @@ function listFaults(): void {
 
 function seedsOf(text: string): Promise<number> {
   const seeds = parseSeeds(text)
-  if (seeds === undefined) return fail(`--seeds ${text}: expected two numbers, as in 1-20`)
+  if (seeds === undefined)
+    return refuseArguments('chaos', `--seeds ${text}: expected two numbers, as in 1-20`)
   const json = values.json ?? 'chaos.jsonl'
   const table = values.table ?? json.replace(/(\.jsonl)?$/, '.md')
   const passed = process.argv.slice(2)
@@ -95,7 +83,7 @@ function seedsOf(text: string): Promise<number> {
 
 async function main(): Promise<number> {
   const { faults, notes } = await chooseFaults(values.faults).catch((error: Error) =>
-    fail(error.message),
+    refuseArguments('chaos', error.message),
   )
   const rollsBack = faults.some((fault) => fault.rollsBack)
   const options: RunOptions = {
@@ -173,7 +161,10 @@ function replayCommand({ seed, minutes, isEach }: RunOptions): string {
 function requireCitus(): string {
   return (
     citusPrograms() ??
-    fail('--citus: no Postgres with Citus is installed here, nor named by TWOTICK_TEST_CITUS')
+    refuseArguments(
+      'chaos',
+      '--citus: no Postgres with Citus is installed here, nor named by TWOTICK_TEST_CITUS',
+    )
   )
 }
 
@@ -183,5 +174,5 @@ function number(
 ) {
   const value = Number(values[name])
   if (Number.isFinite(value) && value >= min) return value
-  return fail(`--${name} ${values[name]}: expected a number of at least ${min}`)
+  return refuseArguments('chaos', `--${name} ${values[name]}: expected a number of at least ${min}`)
 }

@@ -1,7 +1,7 @@
 // `npm run mutants`: every mutant must turn the simulation red, or the test that it names.
 
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../../scripts/arguments.ts'
 import { MUTANTS } from './mutants.ts'
 import { runMutant, type Verdict } from './run.ts'
 import { survivorsOf, tableOf } from './table.ts'
@@ -15,7 +15,7 @@ the mutant names) turns red. Without names: every mutant. Exit code 0: none surv
   --quick         leaves out those that need real servers
   --list          names them`
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readArguments('mutants', {
   allowPositionals: true,
   options: {
     help: { type: 'boolean' },

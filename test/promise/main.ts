@@ -4,30 +4,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments, refuseArguments } from '../../scripts/arguments.ts'
 import { type Step, STEPS } from './steps.ts'
 
 const BOOTSTRAP = join(import.meta.dirname, '../../scripts/bootstrap.mjs')
 
-const values = readArguments()
+const { values } = readArguments('promise', {
+  options: {
+    nightly: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true },
+    list: { type: 'boolean', default: false },
+  },
+})
 const chosen = chooseSteps()
 if (values.list)
   for (const step of chosen) console.log(`${title(step)}\n${' '.repeat(12)}${command(step)}`)
 else process.exitCode = await main()
-
-function readArguments() {
-  try {
-    return parseArgs({
-      options: {
-        nightly: { type: 'boolean', default: false },
-        only: { type: 'string', multiple: true },
-        list: { type: 'boolean', default: false },
-      },
-    }).values
-  } catch (error) {
-    return fail((error as Error).message)
-  }
-}
 
 function chooseSteps(): readonly Step[] {
   const { only, nightly } = values
@@ -35,13 +27,8 @@ function chooseSteps(): readonly Step[] {
     return STEPS.filter(({ tier }) => tier === (nightly ? 'nightly' : 'ci'))
   }
   const unknown = only.find((name) => !STEPS.some((step) => step.name === name))
-  if (unknown !== undefined) return fail(`no step is named ${unknown}`)
+  if (unknown !== undefined) return refuseArguments('promise', `no step is named ${unknown}`)
   return STEPS.filter(({ name }) => only.includes(name))
-}
-
-function fail(what: string): never {
-  console.error(`${what}\nnpm run promise -- --help says what there is`)
-  process.exit(2)
 }
 
 async function main(): Promise<number> {

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { openScope } from '@twotick/chassis'
+import { readArguments } from '../../scripts/arguments.ts'
 import { openStack, postgresSetting } from '../chaos/stack.ts'
 import { openPairs, type Pairs } from './pairs.ts'
 import { type Trouble, TROUBLES } from './troubles.ts'
@@ -19,7 +19,7 @@ const TIMES_MAX = 2
 /** So that one is full soon. */
 const SMALL_MAILBOXES = { 'envelope-store': { TWOTICK_MAILBOX_ENTRIES_MAX: '2000' } }
 
-const { values } = parseArgs({
+const { values } = readArguments('neighbours', {
   options: {
     seconds: { type: 'string', default: '60' },
     devices: { type: 'string', default: '5000' },

@@ -3,9 +3,9 @@
 // come through as fresh, or nearly.
 
 import { mkdirSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openScope } from '@twotick/chassis'
+import { readArguments } from '../../scripts/arguments.ts'
 import { holdTransaction } from '../chaos/faults/transactions.ts'
 import { openFleet } from '../chaos/fleet.ts'
 import { createProgress } from '../chaos/progress.ts'
@@ -20,7 +20,7 @@ const WITNESSES = 4
 const WARM_MS = 30_000
 const KEPT_MIN = 0.8
 
-const { values } = parseArgs({
+const { values } = readArguments('soak', {
   options: {
     minutes: { type: 'string', default: '5' },
     'hold-minutes': { type: 'string', default: '2' },

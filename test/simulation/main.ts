@@ -2,7 +2,7 @@
 
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../../scripts/arguments.ts'
 import { historyOf, type Command, type Doing, type History } from './history.ts'
 import { play, shrink } from './play.ts'
 
@@ -29,7 +29,7 @@ interface Found {
   readonly seed?: number
 }
 
-const { values } = parseArgs({
+const { values } = readArguments('simulate', {
   options: {
     help: { type: 'boolean' },
     histories: { type: 'string' },
