@@ -58,6 +58,7 @@ async function cost(): Promise<void> {
 function report(found: Run, window: { from: number; to: number }): void {
   // CPU seconds for 100,000 are tens of microseconds for one.
   const microseconds = (seconds: number) => (seconds * 10).toFixed(1).padStart(6)
+  if (found.ended.length > 0) console.error(`the relay has ended ${found.ended.length} sessions`)
   console.log(
     `a message: ${microseconds(sum(found.cpu)).trim()} µs (profiled: a few more than else)`,
   )

@@ -15,6 +15,7 @@ import {
   Up,
   type Welcome,
 } from '@twotick/protocol'
+import { refusalNames } from '@twotick/chassis'
 import { type BareSocket, connectBare } from './bare-socket.ts'
 
 export type DownFrame = NonNullable<Down['frame']>
@@ -37,6 +38,7 @@ export interface Target {
   readonly token: string
 }
 
+const CODE_NAMES = refusalNames()
 const CLIENT_VERSION = '1.0.0'
 
 export function newKey(): { readonly key: KeyObject; readonly raw: Uint8Array } {
@@ -63,6 +65,13 @@ export function claim(
     const signature = sign(null, signedClaim(at, publicKey), key)
     return { $case: 'claim', value: { publicKey, signature, audience: at.audience } }
   })
+}
+
+const ended: string[] = []
+
+/** Why the relay has ended sessions of this process: what they still had to do is not in its figures. */
+export function endedSessions(): readonly string[] {
+  return ended
 }
 
 let turn = 0
@@ -103,6 +112,7 @@ export async function open(
   if (own === undefined) throw new Error('not an address')
   const early: DownFrame[] = []
   let handle = (frame: DownFrame): void => void early.push(frame)
+  let isClosed = false
   const { result, socket } = await converse<Welcome>(url, (frame, reply, done) => {
     if (frame.$case === 'challenge') {
       const { nonce } = frame.value
@@ -115,8 +125,14 @@ export async function open(
   const device: LoadDevice = {
     welcome: result,
     send: (frame) => say(socket, frame),
-    close: () => socket.close(),
+    close: () => {
+      isClosed = true
+      socket.close()
+    },
   }
+  void socket.ended.then((reason) => {
+    if (!isClosed) ended.push(reason)
+  })
   // What came in one read with `Welcome` was heard before there was a device to hear it.
   for (const frame of early) hear(frame, device)
   handle = (frame) => hear(frame, device)
@@ -127,25 +143,30 @@ export async function open(
 async function converse<T>(
   url: string,
   talk: (frame: DownFrame, reply: LoadDevice['send'], done: (result: T) => void) => void,
-): Promise<{ result: T; socket: BareSocket }> {
+): Promise<{ result: T; socket: BareSocket & { readonly ended: Promise<string> } }> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const end = Promise.withResolvers<string>()
   const said: UpFrame[] = []
   let reply: LoadDevice['send'] = (frame) => void said.push(frame)
   const hear = ({ frame }: Down) => {
     if (frame?.$case === 'refused' || frame?.$case === 'goodbye') {
       reject(new Error(`the relay refuses: ${JSON.stringify(frame.value)}`))
+      end.resolve(CODE_NAMES.get(frame.value.code) ?? 'a code that is not known')
     } else if (frame?.$case === 'ping') reply({ $case: 'pong', value: frame.value })
     else if (frame !== undefined) talk(frame, (up) => reply(up), resolve)
   }
   const socket = await connectBare(url, 'twotick.v1', {
     onMessage: (message) => hear(Down.decode(message)),
-    onEnd: () => reject(new Error('the relay has closed the connection')),
+    onEnd: () => {
+      reject(new Error('the relay has closed the connection'))
+      end.resolve('no reason given')
+    },
   }).catch((cause: unknown) => {
     throw new Error(`no relay at ${url}`, { cause })
   })
   reply = (frame) => say(socket, frame)
   for (const frame of said) say(socket, frame)
-  return { result: await promise, socket }
+  return { result: await promise, socket: { ...socket, ended: end.promise } }
 }
 
 function say(socket: BareSocket, frame: UpFrame): void {

@@ -3,12 +3,18 @@
 
 import { type Begin, type Order, perform } from './perform.ts'
 import type { Measured } from './figures.ts'
+import { endedSessions } from './load-device.ts'
 import { performPeer, type PeerOrder } from './peers/perform-peer.ts'
 
 export type Said =
   | { readonly is: 'measuring' }
   | { readonly is: 'progress'; readonly total: number }
-  | { readonly is: 'measured'; readonly measured: Measured; readonly cpuSeconds: number }
+  | {
+      readonly is: 'measured'
+      readonly measured: Measured
+      readonly ended: readonly string[]
+      readonly cpuSeconds: number
+    }
   | { readonly is: 'failed'; readonly reason: string }
 
 function say(said: Said, then?: () => void) {
@@ -27,7 +33,7 @@ process.once('message', (order: Order | PeerOrder) => {
     (measured) => {
       const { user, system } = process.cpuUsage(cpu)
       const cpuSeconds = (user + system) / 1e6
-      say({ is: 'measured', measured, cpuSeconds }, () => process.exit(0))
+      say({ is: 'measured', measured, ended: endedSessions(), cpuSeconds }, () => process.exit(0))
     },
     (error: unknown) => say({ is: 'failed', reason: String(error) }, () => process.exit(1)),
   )

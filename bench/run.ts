@@ -29,6 +29,8 @@ export interface Run extends Measured {
   readonly samples: readonly Sample[]
   /** Appends and acks of a transaction, on average. */
   readonly itemsOfBatch?: number
+  /** Why the relay ended sessions: what those still had to do is in no figure. */
+  readonly ended: readonly string[]
   /** The load generator's own CPU seconds for 100,000. */
   readonly generatorCpu: number
 }
@@ -73,7 +75,7 @@ export async function run(options: RunOptions): Promise<Run> {
   child.on('error', (error) => result.reject(error))
   child.on('exit', (code) => result.reject(new Error(`the load generator ended with ${code}`)))
   child.send(order)
-  const { measured, cpuSeconds } = await result.promise
+  const { measured, ended, cpuSeconds } = await result.promise
   const after = usage()
   const itemsOfBatch = meanBatch(await batchesBefore, await options.batches?.())
   options.onMeasured?.()
@@ -88,6 +90,7 @@ export async function run(options: RunOptions): Promise<Run> {
     grownKiB: difference(before, after, ({ memoryKiB }) => memoryKiB),
     samples,
     ...(itemsOfBatch !== undefined && { itemsOfBatch }),
+    ended,
     generatorCpu: cpuSeconds * scale,
   }
 }

@@ -10,6 +10,7 @@ export function describe(run: Run, what: string): string {
     ...latency('first tick', run.firstTick),
     ...latency('second tick', run.secondTick),
     ...batches(run),
+    ...ended(run),
   ]
   if (run.workload === 'idle') lines.push(...memory(run))
   else lines.push(...cpu(run))
@@ -26,6 +27,12 @@ function latency(name: string, found: Latency | undefined): string[] {
 function batches({ itemsOfBatch }: Run): string[] {
   if (itemsOfBatch === undefined) return []
   return [`  ${'a transaction'.padEnd(22)}${whole(itemsOfBatch)} appends and acks`]
+}
+
+function ended({ ended }: Run): string[] {
+  if (ended.length === 0) return []
+  const reasons = [...new Set(ended)].join(', ')
+  return [`  ${'sessions ended'.padEnd(22)}${whole(ended.length)} (${reasons}): too few are left`]
 }
 
 function cpu({ cpu, unit, generatorCpu }: Run): string[] {
