@@ -2,7 +2,8 @@
 // stands is read there. From then on whatever an older session still has under way is refused, so
 // that what the device is told here stays true. The number goes up from what the caller has read, and
 // from nothing else: an opening that was given up may be carried out at any time, behind that of a
-// live session, and must not take its place.
+// live session, and must not take its place. (A gateway of an older release, in an upgrade, has not
+// read it and does not say: for it the number just goes up.)
 
 import { type DeviceAddress } from '@twotick/protocol'
 import type { OpenSessionReply, SessionOpened } from '@twotick/protocol/services'
@@ -13,7 +14,8 @@ import { type Database, type Queries, transact } from './transaction.ts'
 
 const openSql = `
   update mailbox.sender set session = session + 1
-   where account_id = $1::uuid and device_id = $2::smallint and session = $3::bigint
+   where account_id = $1::uuid and device_id = $2::smallint
+     and ($3::bigint is null or session = $3::bigint)
   returning session, sent_no, int8send(sent_tag) as sent_tag`
 
 const newestSql = `
@@ -28,8 +30,8 @@ type Outcome = NonNullable<OpenSessionReply['outcome']>
 export interface Opening {
   readonly epoch: string
   readonly device: DeviceAddress
-  /** The newest session that there was when the caller looked. */
-  readonly afterSession: number
+  /** The newest session that there was when the caller looked; older gateways do not say. */
+  readonly afterSession: number | undefined
 }
 
 /**
@@ -53,7 +55,7 @@ async function open(tx: Queries, { device, afterSession }: Opening): Promise<Out
     tx.rows<{ session: number; sent_no: number; sent_tag: Uint8Array }>({
       name: 'open_session',
       text: openSql,
-      values: [accountId, deviceId, afterSession],
+      values: [accountId, deviceId, afterSession ?? null],
     }),
     tx.rows<MailboxRow>({ name: 'read_mailbox', text: mailboxSql, values: [accountId] }),
   ])

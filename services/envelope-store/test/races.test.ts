@@ -83,6 +83,15 @@ test('an opening that comes late takes no later session its place', async () => 
   expect((await live.send([bob!.accountId]))?.$case).toBe('stored')
 })
 
+test('an opening that names no session is of an older gateway, and takes place', async () => {
+  // Goal: gateways of N and stores of N+1 serve together, in an upgrade and on the way back.
+  const [alice] = await store.account()
+  await store.openSession(alice!)
+  const { outcome } = await store.openAsBefore(alice!)
+  expect(outcome).toMatchObject({ $case: 'opened', value: { session: 2 } })
+  expect((await store.openSession(alice!)).session).toBe(3)
+})
+
 test('of openings that meet, one takes place and the others are told of it', async () => {
   // Goal: the number is compared under the row's lock, not before it.
   const [alice] = await store.account()

@@ -148,6 +148,9 @@ function asking(client: EnvelopeStoreClient, epoch: string) {
       if (outcome?.$case !== 'opened') throw new Error('not opened', { cause: outcome })
       return outcome.value
     },
+    /** As a gateway of an older release does. */
+    openAsBefore: (device: DeviceAddress) =>
+      unary(client, 'openSession', { epoch: '', device }, call),
     async fetch(device: DeviceAddress, { afterSeq = 0, entriesMax = 1_000 } = {}) {
       const bounds = { afterSeq, entriesMax, bytesMax: 8_388_608 }
       const { outcome } = await unary(client, 'fetch', { epoch, device, ...bounds }, call)

@@ -125,8 +125,11 @@ export interface OpenSessionRequest {
   device:
     | Address
     | undefined;
-  /** The newest session as the caller has read it (Head.session; 0: there was none yet). */
-  afterSession: number;
+  /**
+   * The newest session as the caller has read it (Head.session; 0: there was none yet). Without it,
+   * as gateways of older releases ask, the session is opened after whichever is the newest.
+   */
+  afterSession?: number | undefined;
 }
 
 export interface OpenSessionReply {
@@ -1119,7 +1122,7 @@ export const UnknownVerdict: MessageFns<UnknownVerdict> = {
 };
 
 function createBaseOpenSessionRequest(): OpenSessionRequest {
-  return { epoch: "", device: undefined, afterSession: 0 };
+  return { epoch: "", device: undefined, afterSession: undefined };
 }
 
 export const OpenSessionRequest: MessageFns<OpenSessionRequest> = {
@@ -1130,7 +1133,7 @@ export const OpenSessionRequest: MessageFns<OpenSessionRequest> = {
     if (message.device !== undefined) {
       Address.encode(message.device, writer.uint32(18).fork()).join();
     }
-    if (message.afterSession !== 0) {
+    if (message.afterSession !== undefined) {
       writer.uint32(24).uint64(message.afterSession);
     }
     return writer;
