@@ -9,6 +9,7 @@ import { generatedDifferences } from './generated.ts'
 import { ensureServersOrExit } from './install-servers.ts'
 import { permissionDifferences } from './permission-files.ts'
 import { schemaDifferences } from './schema-dump.ts'
+import { wireDifferences } from './wire.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -17,6 +18,7 @@ type Check = () => string | Promise<string>
 
 const CHECKS: [name: string, check: Check][] = [
   ['proto', tool('buf', 'lint')],
+  ['wire', () => wireDifferences()],
   ['generated code', generatedDifferences],
   ['types', tool('tsc', '--noEmit')],
   ['types in browsers', tool('tsc', '--noEmit', '-p', 'clients/sdk/tsconfig.browser.json')],
