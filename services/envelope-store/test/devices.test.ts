@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { findOrphans } from '../src/orphans.ts'
 import { codeOf, noticeOf, openSender, textOf } from './envelope.ts'
+import { untilWaiting } from './lock-waits.ts'
 import { startStore, type TestStore } from './store.ts'
 
 let store: TestStore
@@ -194,8 +195,7 @@ test('what is appended while a device is looked at keeps its cursor', async () =
   await holder.query('begin')
   await holder.query('select from mailbox.mailbox where account_id = $1 for update', [accountId])
   const step = store.removeStep(laptop!)
-  const waiting = `select from pg_locks where not granted`
-  await expect.poll(async () => (await store.rows(waiting)).length).toBeGreaterThan(0)
+  await untilWaiting(store, 1)
   await holder.query(
     `insert into mailbox.entry
      select account_id, seq + 1, tag, slots, expires_at, sealed from mailbox.entry

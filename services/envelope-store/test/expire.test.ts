@@ -2,6 +2,7 @@ import { NoticeKind, StatusState } from '@twotick/protocol'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { findOrphans } from '../src/orphans.ts'
 import { noticeOf, openSender, textOf } from './envelope.ts'
+import { untilWaiting } from './lock-waits.ts'
 import { startStore, type TestStore } from './store.ts'
 
 let store: TestStore
@@ -129,8 +130,7 @@ test("the rows are read first, the asker's head second", async () => {
   await holder.query('begin; lock table mailbox.entry in access exclusive mode')
   const answer = store.status(alice!, bob!.accountId, [send])
   // It waits for the rows now, with whatever it has read before them.
-  const waiting = `select from pg_locks where relation = 'mailbox.entry'::regclass and not granted`
-  await expect.poll(async () => (await store.rows(waiting)).length).toBe(1)
+  await untilWaiting(store, 1)
   await holder.query(`delete from mailbox.entry where account_id = '${bob!.accountId}'`)
   await holder.query(
     `update mailbox.mailbox set bytes = 0, floor_seq = 1 where account_id = '${bob!.accountId}'`,

@@ -3,9 +3,9 @@
 
 import { type DeviceAddress, RefusalCode } from '@twotick/protocol'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { waitFor } from '../../../test/wait.ts'
 import { findOrphans } from '../src/orphans.ts'
 import { codeOf, openSender, textOf } from './envelope.ts'
+import { untilWaiting } from './lock-waits.ts'
 import { startStore, type TestStore } from './store.ts'
 
 let store: TestStore
@@ -30,14 +30,6 @@ async function hold(...statements: string[]) {
   }
 }
 
-/** Waits until so many of the store's connections wait for a lock. */
-async function untilWaiting(count: number) {
-  const waiting = `select from pg_stat_activity
-                    where usename = 'twotick_store' and datname = current_database()
-                      and wait_event_type = 'Lock'`
-  await waitFor(async () => (await store.rows(waiting)).length === count, { what: 'lock waits' })
-}
-
 const lockMailbox = ({ accountId }: DeviceAddress) =>
   `select from mailbox.mailbox where account_id = '${accountId}' for update`
 
@@ -50,7 +42,7 @@ test('a session that opens while an append commits knows of that append', async 
     `update mailbox.sender set sent_no = 1 where account_id = '${alice!.accountId}'`,
   )
   const opening = store.openSession(alice!)
-  await untilWaiting(1)
+  await untilWaiting(store, 1)
   await holder.release()
   expect(await opening).toMatchObject({ session: older.opened.session + 1, sentNo: 1 })
   expect(codeOf(await older.send([bob!.accountId]))).toBe(RefusalCode.REPLACED)
@@ -63,7 +55,7 @@ test('an append that waits while its device opens a session is REPLACED', async 
   const sender = await openSender(store, alice!)
   const holder = await hold(lockMailbox(bob!))
   const stuck = sender.send([bob!.accountId])
-  await untilWaiting(1)
+  await untilWaiting(store, 1)
   const { sentNo } = await store.openSession(alice!)
   await holder.release()
   expect(sentNo).toBe(0)
@@ -99,7 +91,7 @@ test('of openings that meet, one takes place and the others are told of it', asy
     `select from mailbox.sender where account_id = '${alice!.accountId}' for update`,
   )
   const openings = Promise.allSettled([1, 2, 3].map(() => store.openSession(alice!, 0)))
-  await untilWaiting(3)
+  await untilWaiting(store, 3)
   await holder.release()
   const opened = (await openings).filter(({ status }) => status === 'fulfilled')
   expect(opened).toHaveLength(1)
@@ -114,7 +106,7 @@ test('rows, head and cursor are of one snapshot', async () => {
   await sender.send([bob!.accountId])
   const holder = await hold('lock table mailbox.mailbox in access exclusive mode')
   const fetching = store.fetch(bob!)
-  await untilWaiting(1)
+  await untilWaiting(store, 1)
   await holder.run(
     `insert into mailbox.entry
      select account_id, 2, tag, slots, expires_at, sealed from mailbox.entry
@@ -151,9 +143,9 @@ for (const [what, remove] of [
     const holder = await hold(lockMailbox(phone!))
     const acks = [phone!, laptop!].map((device) => ({ device, seq: 1, failed: [], names: [] }))
     const acking = store.write([], acks)
-    await untilWaiting(1)
+    await untilWaiting(store, 1)
     const removing = remove(laptop!)
-    await untilWaiting(2)
+    await untilWaiting(store, 2)
     await holder.release()
     expect((await acking).map((outcome) => outcome?.$case)).toEqual(['acked', 'acked'])
     await removing
