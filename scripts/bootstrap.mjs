@@ -127,6 +127,8 @@ is no verdict.
   --replicas <n>    of each service (default 2)
   --citus           on a Citus of a coordinator and two workers, where that is installed
   --faults <names>  between commas, * at the end of one; none; default: all
+  --base <commit>   of the release before, for the fault "rolling upgrade" (default: the newest tag of a
+                    version, or the commit before the wire or the schema has last changed)
   --each            each fault once, alone, however long that takes; then a table of what each cost
   --table <file>    that table, as a file
   --list            the names of all faults

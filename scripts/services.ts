@@ -21,7 +21,6 @@ export const SERVICES = [
 export type ServiceName = (typeof SERVICES)[number]
 
 const ROOT = join(import.meta.dirname, '..')
-const TELEMETRY = pathToFileURL(join(ROOT, 'packages/chassis/src/telemetry.ts')).href
 const READY_MS = 60_000
 const STOP_MS = 15_000
 
@@ -47,6 +46,8 @@ export interface ServiceProcess {
   readonly name: ServiceName
   readonly healthUrl: string
   pid(): number | undefined
+  /** From its next start on it is the service of another checkout of this repository. */
+  runFrom(checkout: string): void
   start(): Promise<void>
   /** SIGTERM, and SIGKILL if it has not ended within 15 s. Resolves to its exit code. */
   stop(): Promise<number | null>
@@ -121,25 +122,12 @@ export function createServiceProcess(
 ): ServiceProcess {
   const healthUrl = `http://${env['TWOTICK_HEALTH_LISTEN']}`
   let child: ChildProcess | undefined
+  let checkout = ROOT
 
   const isGone = () => child === undefined || child.exitCode !== null || child.signalCode !== null
 
   async function start(): Promise<void> {
-    const main = join(ROOT, 'services', name, 'src/main.ts')
-    const tether = { orphanSignal: 'KILL', user: null } as const
-    const parameters = [...nodeArguments, '--import', TELEMETRY, main]
-    const started = spawn(...tethered(process.execPath, parameters, tether), {
-      // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
-      detached: true,
-      cwd: ROOT,
-      env: {
-        NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'),
-        ...withoutTwotick(process.env),
-        OTEL_SERVICE_NAME: name,
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const started = spawnService(name, { checkout, env, nodeArguments })
     child = started
     let rest = ''
     const read = (chunk: Buffer) => {
@@ -180,7 +168,34 @@ export function createServiceProcess(
     return String(child?.signalCode ?? child?.exitCode)
   }
 
-  return { name, healthUrl, pid: () => child?.pid, start, stop, signal, exited }
+  const pid = () => child?.pid
+  const runFrom = (other: string) => void (checkout = other)
+  return { name, healthUrl, pid, runFrom, start, stop, signal, exited }
+}
+
+interface Spawning {
+  readonly checkout: string
+  readonly env: NodeJS.ProcessEnv
+  readonly nodeArguments: readonly string[]
+}
+
+function spawnService(name: ServiceName, { checkout, env, nodeArguments }: Spawning) {
+  const main = join(checkout, 'services', name, 'src/main.ts')
+  const telemetry = pathToFileURL(join(checkout, 'packages/chassis/src/telemetry.ts')).href
+  const tether = { orphanSignal: 'KILL', user: null } as const
+  const parameters = [...nodeArguments, '--import', telemetry, main]
+  return spawn(...tethered(process.execPath, parameters, tether), {
+    // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
+    detached: true,
+    cwd: checkout,
+    env: {
+      NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'),
+      ...withoutTwotick(process.env),
+      OTEL_SERVICE_NAME: name,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 async function isReady(healthUrl: string): Promise<boolean> {

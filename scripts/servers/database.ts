@@ -40,7 +40,7 @@ export interface Preparation {
 /** Runs roles.sql and all migrations; does nothing new on a database that has them. */
 export async function prepareDatabase(
   url: string,
-  { files = CHECKOUT, passwords = ownersPassword(url), ...preparation }: Preparation = {},
+  { files = sqlOf(ROOT), passwords = ownersPassword(url), ...preparation }: Preparation = {},
 ): Promise<void> {
   await withClient(url, async (client) => {
     await client.query(await readFile(files.roles, 'utf8'))
@@ -68,12 +68,17 @@ export async function raiseEpoch(url: string): Promise<void> {
   )
 }
 
-const CHECKOUT: SqlFiles = {
-  roles: join(ROOT, 'deploy/postgres/roles.sql'),
-  migrations(schema) {
-    const { service } = SCHEMAS.find((owned) => owned.schema === schema) as (typeof SCHEMAS)[number]
-    return join(ROOT, 'services', service, 'migrations')
-  },
+/** The SQL of a checkout of this repository. */
+export function sqlOf(checkout: string): SqlFiles {
+  return {
+    roles: join(checkout, 'deploy/postgres/roles.sql'),
+    migrations(schema) {
+      const { service } = SCHEMAS.find(
+        (owned) => owned.schema === schema,
+      ) as (typeof SCHEMAS)[number]
+      return join(checkout, 'services', service, 'migrations')
+    },
+  }
 }
 
 /**

@@ -21,6 +21,8 @@ export interface Fault {
   readonly stopsCommits?: true
   /** The store forgets: no accounts and devices come and go, and none breaks the protocol. */
   readonly rollsBack?: true
+  /** All services are those of the release before when the run begins (`stack.checkout`). */
+  readonly startsBefore?: true
   /** Weight in a random schedule; 1 by default, 0: only where it is named. */
   readonly weight?: number
   /** Changes how Postgres is started, before the run; what it opens is closed with the scope. */

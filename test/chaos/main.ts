@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openScope } from '@twotick/chassis'
 import { readArguments, refuseArguments } from '../../scripts/arguments.ts'
+import { commitOf, releaseBefore } from '../../scripts/release-before.ts'
 import { citusPrograms } from '../../scripts/servers/citus.ts'
 import { judge } from '../ledger/verdict.ts'
 import { chooseFaults } from './choose.ts'
@@ -38,6 +39,7 @@ const OPTIONS = {
   judge: { type: 'string' },
   list: { type: 'boolean', default: false },
   citus: { type: 'boolean', default: false },
+  base: { type: 'string' },
 } as const
 
 const LINGER_MS = 5_000
@@ -98,12 +100,14 @@ async function main(): Promise<number> {
     faults,
     isEach: values.each,
     citus: values.citus ? requireCitus() : undefined,
+    base: faults.some((fault) => fault.startsBefore) ? requireBase() : undefined,
     env: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => name.startsWith('TWOTICK_MUTANT')),
     ),
   }
   const progress = createProgress(process.stdout)
   for (const note of notes) progress.say(note)
+  if (options.base) progress.say(`the release before is ${options.base}`)
   if (rollsBack) progress.say('with a restore: nobody comes and goes, nobody breaks the protocol')
   const folder = makeRunFolder()
   const scope = openScope('chaos', { drainMs: 60_000 })
@@ -127,9 +131,10 @@ async function main(): Promise<number> {
   printVerdict(verdict, { replay, folder: folder.path })
   const report = values.report ?? join(tmpdir(), `twotick-chaos-${options.seed}.html`)
   const about = { ...options, commit: commitHere(), replay }
-  writeFileSync(report, toHtml(verdict, timelineOf(histories), about))
+  const timeline = timelineOf(histories)
+  writeFileSync(report, toHtml(verdict, timeline, about))
   console.log(`        report: ${report}`)
-  const line = toLine(verdict, options)
+  const line = toLine(verdict, timeline, options)
   if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify(line)}\n`)
   if (values.each) console.log(`\n${faultTable([line])}`)
   if (values.each && values.table) writeFileSync(values.table, `${faultTable([line])}\n`)
@@ -146,7 +151,7 @@ function judgeAgain(folder: string): number {
 
 /** With every option that is not as it is by default. */
 function replayCommand({ seed, minutes, isEach }: RunOptions): string {
-  const names = ['rate', 'accounts', 'crashers', 'unruly', 'replicas', 'faults'] as const
+  const names = ['rate', 'accounts', 'crashers', 'unruly', 'replicas', 'faults', 'base'] as const
   const others = names.flatMap((name) => {
     const value = values[name]
     const usual = 'default' in OPTIONS[name] ? OPTIONS[name].default : undefined
@@ -166,6 +171,13 @@ function requireCitus(): string {
       '--citus: no Postgres with Citus is installed here, nor named by TWOTICK_TEST_CITUS',
     )
   )
+}
+
+function requireBase(): string {
+  const named = values.base
+  const base = named === undefined ? releaseBefore() : commitOf(named)
+  const why = named === undefined ? 'no release before this one' : `no commit ${named}`
+  return base ?? refuseArguments('chaos', `${why} is in the history here: --base names one`)
 }
 
 function number(

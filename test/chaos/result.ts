@@ -4,12 +4,13 @@ import { spawnSync } from 'node:child_process'
 import { type Finding, FINDING_KINDS, type FindingKind } from '../ledger/finding.ts'
 import type { Recovery } from '../ledger/recovery.ts'
 import type { Verdict } from '../ledger/verdict.ts'
+import type { Reconnects, Timeline } from './report/timeline.ts'
 import type { RunOptions } from './run.ts'
 
 const FINDINGS_SHOWN = 12
 
 export function printVerdict(
-  { isGreen, counts, findings, recoveries }: Verdict,
+  { isGreen, counts, rejections, findings, recoveries }: Verdict,
   { replay, folder }: { replay: string; folder: string },
 ): void {
   const whole = (count: number) => count.toLocaleString('en')
@@ -26,6 +27,8 @@ export function printVerdict(
   ${whole(attempted)} attempted, ${whole(ticked)} ticked, ${whole(delivered)} delivered; ` +
       `${rejected} rejected, ${recovered} recovered, ${unknown} unknown; ${devices} devices`,
   )
+  const codes = Object.entries(rejections).map(([code, count]) => `${code} ${whole(count)}`)
+  if (codes.length > 0) console.log(`  rejected: ${codes.join(', ')}`)
   const latest = (of: (each: Recovery) => number) =>
     (Math.max(0, ...recoveries.map(of)) / 1_000).toFixed(1)
   console.log(
@@ -57,6 +60,9 @@ export type RunLine = Verdict['counts'] & {
   readonly minutes: number
   readonly replicas: number
   readonly isGreen: boolean
+  readonly rejections: Verdict['rejections']
+  /** While faults were injected. */
+  readonly reconnects: Reconnects
   readonly faults: readonly FaultLine[]
 }
 
@@ -65,7 +71,11 @@ export type FaultLine = Pick<
   'name' | 'receivedMs' | 'tickedMs' | 'sendWaitMs' | 'welcomeWaitMs'
 > & { readonly lastedMs: number }
 
-export function toLine({ isGreen, counts, recoveries }: Verdict, options: RunOptions): RunLine {
+export function toLine(
+  { isGreen, counts, rejections, recoveries }: Verdict,
+  { reconnects }: Timeline,
+  options: RunOptions,
+): RunLine {
   const { seed, minutes, replicas } = options
   const commit = commitHere()
   const at = new Date().toISOString()
@@ -74,5 +84,6 @@ export function toLine({ isGreen, counts, recoveries }: Verdict, options: RunOpt
     const lastedMs = each.healedAt - each.at
     return { name, lastedMs, receivedMs, tickedMs, sendWaitMs, welcomeWaitMs }
   })
-  return { at, commit, seed, minutes, replicas, isGreen, ...counts, faults }
+  const run = { at, commit, seed, minutes, replicas }
+  return { ...run, isGreen, ...counts, rejections, reconnects, faults }
 }

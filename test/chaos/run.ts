@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '@twotick/chassis'
 import type { Phase, RunEvent } from '../ledger/history.ts'
 import { type History, openRunHistory } from './devices/history-file.ts'
+import { checkOut } from './check-out.ts'
 import type { Fault } from './fault.ts'
 import { type OpenFleet, openFleet } from './fleet.ts'
 import type { Progress } from './progress.ts'
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly isEach: boolean
   /** Where the programs of a Postgres with Citus are, if the run is to have one. */
   readonly citus: string | undefined
+  /** The commit of the release before, for a fault that starts with that. */
+  readonly base: string | undefined
   /** More environment for every service. */
   readonly env: NodeJS.ProcessEnv
 }
@@ -79,8 +82,10 @@ export async function runChaos(options: RunOptions, parts: RunParts): Promise<vo
   const postgres = postgresSetting(folder.path)
   for (const fault of options.faults) await fault.prepare?.(postgres, scope)
   progress.say('starting the relay and the devices')
-  const { replicas, citus, env } = options
-  const setting = { folder: folder.path, replicas, postgres, citus, env }
+  const { replicas, citus, env, base } = options
+  const startsBefore = options.faults.some((fault) => fault.startsBefore)
+  const checkout = startsBefore && base ? checkOut(base, join(folder.path, 'before')) : undefined
+  const setting = { folder: folder.path, replicas, postgres, citus, checkout, env }
   const stack = await openStack(setting, scope)
   const { histories, storages } = folder
   const place = { url: stack.url, storages, histories }

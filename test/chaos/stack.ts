@@ -13,7 +13,9 @@ import { createCitusDatabase, startPrivateCitus } from '../../scripts/servers/ci
 import {
   createDatabase,
   DIRECTORY_ROLE,
+  type Preparation,
   prepareDatabase,
+  sqlOf,
   STORE_ROLE,
   withDatabase,
   withRole,
@@ -51,6 +53,8 @@ export interface StackSetting {
   readonly postgres: PostgresSetting
   /** Where the programs of a Postgres with Citus are: then the mailboxes are spread over two workers. */
   readonly citus?: string | undefined
+  /** Another checkout of this repository, whose services and schema it is to begin with. */
+  readonly checkout?: string | undefined
   /** More environment for every service, over what it is given anyway. */
   readonly env: NodeJS.ProcessEnv
   /** And for all replicas of one. */
@@ -69,6 +73,8 @@ export interface Stack {
   /** Where devices connect. */
   readonly url: string
   readonly replicas: readonly Replica[]
+  /** The checkout that it has begun with, if that is another one. */
+  readonly checkout: string | undefined
   readonly postgres: PrivatePostgres & {
     readonly dataFolder: string
     readonly socketFolder: string
@@ -92,7 +98,7 @@ export function postgresSetting(folder: string): PostgresSetting {
 
 /** Starts everything; what it opens is closed with the scope. About three seconds. */
 export async function openStack(setting: StackSetting, scope: Scope): Promise<Stack> {
-  const { folder } = setting
+  const { folder, checkout } = setting
   const { postgres, workers } = await openPostgres(setting, scope)
   const [nats, redis] = await Promise.all([startPrivateNats(), startPrivateRedis()])
   scope.defer('nats', () => nats.stop())
@@ -114,7 +120,9 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
   const replicas = environments.map(({ name, service, env }): Replica => {
     const log = openLog(folder, name.replace(' ', '-'))
     const whole = { ...env, ...setting.env, ...setting.envOf?.[service] }
-    return { name, service, process: createServiceProcess(service, whole, log.write) }
+    const process = createServiceProcess(service, whole, log.write)
+    if (checkout !== undefined) process.runFrom(checkout)
+    return { name, service, process }
   })
   scope.defer('services', () => stopAll(replicas))
   await Promise.all(replicas.map(({ process }) => process.start()))
@@ -125,7 +133,8 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
   pool.on('error', () => undefined) // a fault; the query in flight fails with it
   scope.defer('pool', () => pool.end())
   const sql = async (text: string, values?: unknown[]) => (await pool.query(text, values)).rows
-  return { url, replicas, postgres, workers, nats, redis, lines, fleet: undefined, sql }
+  const servers = { postgres, workers, nats, redis }
+  return { url, replicas, checkout, ...servers, lines, fleet: undefined, sql }
 }
 
 async function stopAll(replicas: readonly Replica[]): Promise<void> {
@@ -140,10 +149,12 @@ async function stopAll(replicas: readonly Replica[]): Promise<void> {
   }
 }
 
-async function openPostgres({ folder, postgres, citus }: StackSetting, scope: Scope) {
+async function openPostgres(setting: StackSetting, scope: Scope) {
+  const { folder, postgres, citus, checkout } = setting
   mkdirSync(folder, { recursive: true })
   chmodSync(folder, 0o711) // Postgres' user goes through it
-  if (citus !== undefined) return openCitus(folder, citus, scope)
+  const schema = checkout === undefined ? {} : { files: sqlOf(checkout) }
+  if (citus !== undefined) return openCitus({ folder, programs: citus, schema }, scope)
   const { dataFolder, settings, env } = postgres
   makeServerFolder(dataFolder, serverUser())
   const server = await startPrivatePostgres({
@@ -156,13 +167,16 @@ async function openPostgres({ folder, postgres, citus }: StackSetting, scope: Sc
   })
   scope.defer('postgres', () => server.stop())
   await createDatabase(server.url, DATABASE)
-  await prepareDatabase(withDatabase(server.url, DATABASE))
+  await prepareDatabase(withDatabase(server.url, DATABASE), schema)
   const folders = { dataFolder, socketFolder: socketFolder(folder) }
   return { postgres: Object.assign(server, folders), workers: [] }
 }
 
 /** The coordinator is at the same socket. */
-async function openCitus(folder: string, programs: string, scope: Scope) {
+async function openCitus(
+  { folder, programs, schema }: { folder: string; programs: string; schema: Preparation },
+  scope: Scope,
+) {
   const foldersOf = (node: string) =>
     node === 'coordinator'
       ? { dataFolder: join(folder, 'postgres'), socketFolder: socketFolder(folder) }
@@ -171,7 +185,7 @@ async function openCitus(folder: string, programs: string, scope: Scope) {
   scope.defer('citus', () => citus.stop())
   await createCitusDatabase(citus, DATABASE)
   const url = withDatabase(citus.coordinator, DATABASE)
-  await prepareDatabase(url, { isDistributed: true })
+  await prepareDatabase(url, { ...schema, isDistributed: true })
   const [coordinator, ...workers] = citus.nodes
   return { postgres: Object.assign(coordinator, foldersOf('coordinator')), workers }
 }

@@ -12,6 +12,7 @@ export const FINDING_KINDS = {
   ticksMissing: 'a device has it, or nobody ever will, and its sender was not told',
   cursorLies: 'Welcome.acked_seq is above what the device ever acknowledged',
   wrongEnds: 'a device was ended, or was gone, without a reason',
+  wrongRefusals: 'a send was refused for good, without a reason',
   rowsStuck: 'rows in Postgres that nobody waits for',
 } as const
 

@@ -213,7 +213,7 @@ it('tick lies: a second tick before a device had it, or without one', () => {
 })
 
 it('tick lies: stored after a rejection, unless that was not definite', () => {
-  const rejected = { t: 11, at: 'rejected', no: 1, code: 'TOO_LARGE' } as const
+  const rejected = { t: 11, at: 'rejected', no: 1, code: 'MAILBOX_FULL' } as const
   expect(found((run) => run.alice.push({ ...rejected, isDefinite: true }))).toEqual(['tickLies'])
   expect(found((run) => run.alice.push({ ...rejected, isDefinite: false }))).toEqual([])
 })

@@ -11,6 +11,7 @@ import { type MessageAccount, messagesOf } from './message-account.ts'
 import { recoveries, type Recovery } from './recovery.ts'
 import { findOutOfOrder, findTwice } from './rules/effect.ts'
 import { type DevicesByAccount, findLost, findUnexpected } from './rules/reach.ts'
+import { countRejections, findWrongRefusals } from './rules/refusals.ts'
 import { findUnnoticedCopies, findWrongEnds, findWrongPushes } from './rules/sessions.ts'
 import { findMissingTicks, findTickLies, standstillsOf } from './rules/ticks.ts'
 
@@ -31,6 +32,8 @@ export interface Verdict {
     readonly unknown: number
     readonly devices: number
   }
+  /** Rejections by code, of all devices, those that break the protocol included. */
+  readonly rejections: Readonly<Record<string, number>>
   readonly findings: readonly Finding[]
   readonly recoveries: readonly Recovery[]
 }
@@ -52,11 +55,13 @@ export function judge({ run, devices: histories }: Histories): Verdict {
     ...devices.flatMap(findWrongPushes),
     ...findWrongEnds(devices),
     ...devices.flatMap(findUnnoticedCopies),
+    ...findWrongRefusals(devices),
     ...findStuckRows(run, byAccount),
   ]
   return {
     isGreen: findings.length === 0,
     counts: { ...countFindings(findings), ...countMessages(all, devices) },
+    rejections: countRejections(devices),
     findings,
     recoveries: recoveries(run, all, byAccount),
   }

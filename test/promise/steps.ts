@@ -1,6 +1,7 @@
 // What proves the promise, as steps that each are one command of their own. `ci` is for every change,
 // `nightly` is the rest.
 
+import { releaseBefore } from '../../scripts/release-before.ts'
 import { chooseFaults } from '../chaos/choose.ts'
 
 export interface Step {
@@ -63,6 +64,19 @@ export const STEPS: readonly Step[] = [
     tier: 'nightly',
     shows: 'backups restored under traffic, among other faults',
     run: ['chaos', '--seed', '21', '--faults', 'restore a backup,kill*,crash devices'],
+  },
+  {
+    name: 'rolling-restart',
+    tier: 'nightly',
+    shows: 'every service started anew, one replica after another: nobody is refused for good',
+    run: ['chaos', '--seed', '3', '--rate', '200', '--each', '--faults', 'rolling restart*'],
+  },
+  {
+    name: 'rolling-upgrade',
+    tier: 'nightly',
+    shows: 'from the release before to this one and back, under traffic',
+    run: ['chaos', '--seed', '3', '--rate', '200', '--each', '--faults', 'rolling upgrade'],
+    lacks: async () => (releaseBefore() === undefined ? 'no history of git' : undefined),
   },
   {
     name: 'each-fault',

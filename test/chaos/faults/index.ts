@@ -9,6 +9,7 @@ import { processFaults } from './processes.ts'
 import { redisFaults } from './redis.ts'
 import { slowFlush } from './slow-flush.ts'
 import { heldTransaction } from './transactions.ts'
+import { rollingUpgrade } from './upgrade.ts'
 
 export const FAULTS: readonly Fault[] = [
   ...processFaults,
@@ -18,5 +19,6 @@ export const FAULTS: readonly Fault[] = [
   slowFlush,
   heldTransaction,
   restoreBackup,
+  rollingUpgrade,
   ...deviceFaults,
 ]

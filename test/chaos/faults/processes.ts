@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerProcess } from '../../../scripts/servers/launch.ts'
-import { type ServiceName, SERVICES } from '../../../scripts/services.ts'
+import { type ServiceName, type ServiceProcess, SERVICES } from '../../../scripts/services.ts'
 import type { Fault } from '../fault.ts'
 import type { Random } from '../random.ts'
 import type { Replica, Stack } from '../stack.ts'
@@ -11,6 +11,8 @@ const SERVERS = ['postgres', 'nats', 'redis'] as const
 
 /** Before an orchestrator starts again what has died. */
 const RESTART_MS = [200, 2_000] as const
+/** Between the end of a replica and the start of the next one in its place. */
+const GONE_MS = 100
 
 export const processFaults: readonly Fault[] = [
   ...SERVICES.flatMap((service) => [killOne(service), killAll(service), stopOne(service)]),
@@ -93,14 +95,17 @@ function rollingRestart(service: ServiceName): Fault {
     target: service,
     lastsMs: [0, 0],
     async inject(stack) {
-      for (const { process } of replicasOf(stack, service)) {
-        await process.stop()
-        await sleep(100)
-        await process.start()
-      }
+      for (const { process } of replicasOf(stack, service)) await startAnew(process)
       return async () => undefined
     },
   }
+}
+
+/** Politely: it ends by itself. */
+export async function startAnew(process: ServiceProcess): Promise<void> {
+  await process.stop()
+  await sleep(GONE_MS)
+  await process.start()
 }
 
 function serverOf(stack: Stack, server: (typeof SERVERS)[number], random: Random): ServerProcess {

@@ -43,6 +43,7 @@ ${charts(timeline)}
 <h2>What each fault cost</h2>
 ${recoveryTable(verdict.recoveries)}
 ${howEnded(timeline)}
+${howRejected(verdict)}
 ${findingList(verdict)}
 </main>
 </html>
@@ -97,6 +98,13 @@ function charts({ seconds, phases, faults }: Timeline): string {
       ...{ title: 'Backlog', unit: 'messages without a first tick', height: 110 },
       series: [{ style: 'backlog', values: of('backlog'), isArea: true }],
     },
+    {
+      ...{ title: 'Sessions', unit: 'opened a second, and sent away by gateways', height: 110 },
+      series: [
+        { style: 'ticked', values: of('opened'), isArea: true },
+        { style: 'delivered', values: of('sentAway') },
+      ],
+    },
   ].map((chart) => drawChart(chart, length, faults))
   const names = phases.map(({ name, fromS, toS }) => {
     return `<span style="flex:${Math.max(0.01, toS - fromS)}">${name}</span>`
@@ -124,9 +132,21 @@ function recoveryTable(recoveries: readonly Recovery[]): string {
 <tbody>${rows.join('')}</tbody></table>`
 }
 
-function howEnded({ ends }: Timeline): string {
-  const each = ends.map(([by, count]) => `${escape(by)} ${count.toLocaleString('en')}`)
-  return each.length === 0 ? '' : `<p>Connections ended by: ${each.join(', ')}.</p>`
+function howEnded({ ends, reconnects }: Timeline): string {
+  const { opened, openedPeak, sentAway, sentAwayPeak } = reconnects
+  const paced =
+    `<p>While faults were injected ${opened} sessions were opened, at most ${openedPeak} in a second; ` +
+    `gateways that drained sent ${sentAway} away, at most ${sentAwayPeak} in a second.</p>`
+  return `${counted('Connections ended by', ends)}${paced}`
+}
+
+function howRejected({ rejections }: Verdict): string {
+  return counted('Sends rejected', Object.entries(rejections))
+}
+
+function counted(what: string, counts: readonly (readonly [string, number])[]): string {
+  const each = counts.map(([name, count]) => `${escape(name)} ${count.toLocaleString('en')}`)
+  return each.length === 0 ? '' : `<p>${what}: ${each.join(', ')}.</p>`
 }
 
 function findingList({ findings }: Verdict): string {

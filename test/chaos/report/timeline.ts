@@ -15,6 +15,9 @@ export interface Second {
   readonly p99Ms: number | undefined
   /** Sent and without a first tick, at the end of this second. */
   readonly backlog: number
+  /** Sessions that were opened, and those that a gateway that drains sent away. */
+  readonly opened: number
+  readonly sentAway: number
 }
 
 export interface Bar {
@@ -27,13 +30,25 @@ export interface Timeline {
   readonly seconds: readonly Second[]
   readonly phases: readonly Bar[]
   readonly faults: readonly Bar[]
+  /** What devices had to connect again for while faults were injected. */
+  readonly reconnects: Reconnects
   /** How connections ended, and how many so: the most frequent first. */
   readonly ends: readonly (readonly [by: string, count: number])[]
+}
+
+export interface Reconnects {
+  readonly opened: number
+  /** In one second. */
+  readonly openedPeak: number
+  readonly sentAway: number
+  readonly sentAwayPeak: number
 }
 
 interface Tally {
   attempted: number
   delivered: number
+  opened: number
+  sentAway: number
   readonly waits: number[]
 }
 
@@ -42,7 +57,7 @@ export function timelineOf({ run, devices }: Histories): Timeline {
   const ended = run.at(-1)?.t ?? began
   const second = (t: number) => Math.max(0, Math.floor((t - began) / 1_000))
   const tallies = Array.from({ length: second(ended) + 1 }, (): Tally => {
-    return { attempted: 0, delivered: 0, waits: [] }
+    return { attempted: 0, delivered: 0, opened: 0, sentAway: 0, waits: [] }
   })
   const at = (t: number) => tallies[Math.min(second(t), tallies.length - 1)]
   const accounts = devices.flatMap((history) => accountFor(history) ?? [])
@@ -51,8 +66,30 @@ export function timelineOf({ run, devices }: Histories): Timeline {
     if (storedAt !== undefined) at(storedAt)?.waits.push(storedAt - sentAt)
     for (const t of delivered.values()) count(at(t), 'delivered')
   }
+  for (const event of devices.flat()) {
+    if (event.at === 'welcome') count(at(event.t), 'opened')
+    else if (event.at === 'ended' && event.by === 'GOING_AWAY') count(at(event.t), 'sentAway')
+  }
   const inSeconds = (t: number) => (t - began) / 1_000
-  return { seconds: secondsOf(tallies), ...barsOf(run, inSeconds), ends: endsOf(devices) }
+  const seconds = secondsOf(tallies)
+  const bars = barsOf(run, inSeconds)
+  const faulty = bars.phases.find(({ name }) => name === 'faults')
+  const reconnects = reconnectsOf(seconds.slice(faulty?.fromS ?? 0, faulty?.toS))
+  return { seconds, ...bars, reconnects, ends: endsOf(devices) }
+}
+
+function reconnectsOf(seconds: readonly Second[]): Reconnects {
+  const [opened, sentAway] = [
+    seconds.map((each) => each.opened),
+    seconds.map((each) => each.sentAway),
+  ]
+  const sum = (counts: readonly number[]) => counts.reduce((total, each) => total + each, 0)
+  return {
+    opened: sum(opened),
+    openedPeak: Math.max(0, ...opened),
+    sentAway: sum(sentAway),
+    sentAwayPeak: Math.max(0, ...sentAway),
+  }
 }
 
 function endsOf(devices: Histories['devices']): [string, number][] {
@@ -63,18 +100,18 @@ function endsOf(devices: Histories['devices']): [string, number][] {
   return [...ends].sort(([, a], [, b]) => b - a)
 }
 
-function count(tally: Tally | undefined, what: 'attempted' | 'delivered'): void {
+function count(tally: Tally | undefined, what: Exclude<keyof Tally, 'waits'>): void {
   if (tally !== undefined) tally[what]++
 }
 
 function secondsOf(tallies: readonly Tally[]): Second[] {
   let backlog = 0
-  return tallies.map(({ attempted, delivered, waits }) => {
-    backlog += attempted - waits.length
+  return tallies.map(({ waits, ...counts }) => {
+    backlog += counts.attempted - waits.length
     waits.sort((a, b) => a - b)
     const quantile = (q: number) => waits[Math.min(waits.length - 1, Math.floor(waits.length * q))]
-    const ticked = waits.length
-    return { attempted, ticked, delivered, p50Ms: quantile(0.5), p99Ms: quantile(0.99), backlog }
+    const latencies = { p50Ms: quantile(0.5), p99Ms: quantile(0.99) }
+    return { ...counts, ticked: waits.length, ...latencies, backlog }
   })
 }
 
