@@ -138,6 +138,10 @@ function createMember({ program, order }: MemberOrder) {
     const started = fork(join(import.meta.dirname, 'devices', program), { stdio: 'inherit' })
     child = started
     started.on('message', hear)
+    // It dies while it is told something: its exit says what becomes of that.
+    started.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') opened.reject(error)
+    })
     started.once('exit', (code, signal) => {
       if (isEnding) return
       if (!mayCrash || signal !== 'SIGKILL') {
