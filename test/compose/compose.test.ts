@@ -150,3 +150,36 @@ test('every service is shown its own secrets, and no other’s', async () => {
   const own = 'postgres-url,registration-token,service-secret'
   expect(await shown('metadata-validation')).toBe(own)
 })
+
+test('with mutual TLS: a message goes through, and nobody without a certificate gets in', async () => {
+  const { certificates } = stack
+  const program = join(ROOT, 'scripts/certificates.ts')
+  await promisify(execFile)(process.execPath, [program, certificates], { cwd: ROOT })
+  const files = ['--file', 'docker-compose.yml', '--file', 'deploy/compose.mtls.yml']
+  await stack.compose(...files, 'up', '--wait')
+  const mia = await account('mia')
+  const nick = await account('nick')
+  await (
+    await sendText(mia, nick, 'by certificate')
+  ).delivered
+  expect(texts(nick)).toEqual(['by certificate'])
+
+  const everybody = { grpc: true, nats: true, redis: true, postgres: true }
+  expect(await knock('own')).toEqual(everybody)
+  const nobody = { grpc: false, nats: false, redis: false, postgres: false }
+  expect(await knock('none')).toEqual(nobody)
+}, 120_000)
+
+/** Who lets in a stranger in the relay's network: one with envelope-store's certificate, or without. */
+async function knock(by: 'own' | 'none'): Promise<unknown> {
+  const { certificates, network } = stack
+  const mounts = {
+    '/knock.mjs': join(ROOT, 'test/compose/knock.mjs'),
+    '/certificates/ca.crt': join(certificates, 'ca.crt'),
+    '/certificates/own': join(certificates, 'envelope-store'),
+  }
+  const volumes = Object.entries(mounts).flatMap(([to, from]) => ['--volume', `${from}:${to}:ro`])
+  const node = ['--entrypoint', '/usr/local/bin/node', stack.image('expiry')]
+  const run = ['run', '--rm', '--network', network, ...volumes, ...node]
+  return JSON.parse(await stack.docker(...run, '/knock.mjs', by))
+}
