@@ -9,7 +9,7 @@ import { type BenchRelay, startBenchRelay } from './relay.ts'
 import { scale } from './scale.ts'
 import { medianRun, type Run, run } from './run.ts'
 import { describe, whole } from './table.ts'
-import { type Workload, WORKLOADS } from './workloads.ts'
+import { changed, type Workload, WORKLOADS } from './workloads.ts'
 
 const NAMES = Object.keys(WORKLOADS)
 
@@ -110,16 +110,11 @@ function workloadNamed(name: string): Workload {
     console.error(`there is no workload ${name}; there are ${NAMES.join(', ')}`)
     process.exit(2)
   }
-  const changes = (['accounts', 'bytes', 'waiting'] as const)
-    .filter((option) => values[option] !== undefined)
-    .map((option) => `--${option} ${values[option]}`)
-  return {
-    ...workload,
-    ...(changes.length > 0 && { what: `${workload.what}; here with ${changes.join(' ')}` }),
+  return changed(workload, {
     ...(values.accounts && { accounts: natural('accounts', values.accounts) }),
-    ...(values.bytes && { payloadBytes: natural('bytes', values.bytes) }),
+    ...(values.bytes && { bytes: natural('bytes', values.bytes) }),
     ...(values.waiting && { waiting: natural('waiting', values.waiting) }),
-  }
+  })
 }
 
 /** One line that is written over; nothing where nobody watches. */

@@ -10,7 +10,7 @@ import { describeSystem, tableOf } from './peers/comparison.ts'
 import { startSystems, type System } from './peers/servers.ts'
 import { medianRun, type Run, run } from './run.ts'
 import { whole } from './table.ts'
-import { WORKLOADS } from './workloads.ts'
+import { changed, type Workload, WORKLOADS } from './workloads.ts'
 
 const NAMES = ['online', 'rate-500', 'rate-2000', 'drain', 'group', 'idle']
 
@@ -63,15 +63,9 @@ async function comparePeers(): Promise<void> {
 }
 
 async function once(system: System, name: string, round: number): Promise<Run> {
-  const workload = WORKLOADS[name]
-  if (workload === undefined) throw new Error(`no workload ${name}`)
   const order = {
     target: { url: system.url, token: '' },
-    workload: {
-      ...workload,
-      ...(values.accounts && { accounts: Number(values.accounts) }),
-      ...(values.waiting && { waiting: Number(values.waiting) }),
-    },
+    workload: workloadNamed(name),
     name: `p${Date.now().toString(36)}`,
     warmUpMs: Number(values['warm-up']) * 1_000,
     measureMs: Number(values.seconds) * 1_000,
@@ -89,6 +83,15 @@ async function once(system: System, name: string, round: number): Promise<Run> {
   return found
 }
 
+function workloadNamed(name: string): Workload {
+  const workload = WORKLOADS[name]
+  if (workload === undefined) throw new Error(`no workload ${name}`)
+  return changed(workload, {
+    ...(values.accounts && { accounts: Number(values.accounts) }),
+    ...(values.waiting && { waiting: Number(values.waiting) }),
+  })
+}
+
 function report(
   names: readonly string[],
   systems: readonly System[],
@@ -103,7 +106,7 @@ function report(
   }))
   console.log(`medians of ${values.rounds}, ${values.seconds} s each\n`)
   for (const system of systems) console.log(describeSystem(system))
-  for (const { name, of } of median) console.log(`\n${tableOf(name, of)}`)
+  for (const { name, of } of median) console.log(`\n${tableOf(name, workloadNamed(name).what, of)}`)
   mkdirSync(dirname(values.out), { recursive: true })
   writeFileSync(values.out, JSON.stringify({ median, runs: Object.fromEntries(runs) }, null, 2))
   console.log(`\n${values.out}`)

@@ -65,3 +65,19 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
     accounts: 10_000,
   },
 }
+
+/** The workload with other numbers than its own; what it does says so. */
+export function changed(
+  workload: Workload,
+  numbers: { readonly accounts?: number; readonly bytes?: number; readonly waiting?: number },
+): Workload {
+  const { accounts, bytes: payloadBytes, waiting } = numbers
+  const said = Object.entries(numbers).map(([option, number]) => `--${option} ${number}`)
+  return {
+    ...workload,
+    ...(said.length > 0 && { what: `${workload.what}; here with ${said.join(' ')}` }),
+    ...(accounts !== undefined && { accounts }),
+    ...(payloadBytes !== undefined && { payloadBytes }),
+    ...(waiting !== undefined && { waiting }),
+  }
+}

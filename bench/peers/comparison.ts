@@ -2,7 +2,6 @@
 
 import { type Run, sum } from '../run.ts'
 import { ms, whole } from '../table.ts'
-import { WORKLOADS } from '../workloads.ts'
 import type { System } from './servers.ts'
 
 export interface Compared {
@@ -14,7 +13,7 @@ export function describeSystem({ name, durability }: System): string {
   return `  ${name.padEnd(10)} ${durability}`
 }
 
-export function tableOf(workload: string, compared: readonly Compared[]): string {
+export function tableOf(workload: string, what: string, compared: readonly Compared[]): string {
   const own = compared[0]?.run
   const isIdle = workload === 'idle'
   const head = ['', `${own?.unit ?? ''}/s`, 'x', 'first tick', 'second tick', cost(isIdle), 'x']
@@ -35,9 +34,7 @@ export function tableOf(workload: string, compared: readonly Compared[]): string
       .map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
       .join('  '),
   )
-  return [`${workload}: ${WORKLOADS[workload]?.what}`, ...lines.map((line) => `  ${line}`)].join(
-    '\n',
-  )
+  return [`${workload}: ${what}`, ...lines.map((line) => `  ${line}`)].join('\n')
 }
 
 function cost(isIdle: boolean): string {
