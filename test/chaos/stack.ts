@@ -67,6 +67,7 @@ export interface Replica {
   readonly name: string
   readonly service: ServiceName
   readonly process: ServiceProcess
+  readonly logFile: string
 }
 
 export interface Stack {
@@ -122,7 +123,7 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
     const whole = { ...env, ...setting.env, ...setting.envOf?.[service] }
     const process = createServiceProcess(service, whole, log.write)
     if (checkout !== undefined) process.runFrom(checkout)
-    return { name, service, process }
+    return { name, service, process, logFile: log.path }
   })
   scope.defer('services', () => stopAll(replicas))
   await Promise.all(replicas.map(({ process }) => process.start()))

@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest'
 import { trendsOf } from './gauges.ts'
 
-const isFlat = (values: readonly number[]) =>
-  trendsOf(values.map((value) => new Map([['memory', value]])))[0]?.isFlat
+const isFlat = (values: readonly number[], name = 'gateway 1: live memory, MiB') =>
+  trendsOf(values.map((value) => new Map([[name, value]])))[0]?.isFlat
 
 test.each([
   [true, [100, 101, 99, 100, 102, 98, 101, 100, 99]],
@@ -14,4 +14,10 @@ test.each([
   [false, [1, 3, 5, 7, 9, 11]],
 ])('flat: %s, where it is %j', (flat, values) => {
   expect(isFlat(values)).toBe(flat)
+})
+
+test('what a process has resident may come and go, in its bounds', () => {
+  const resident = 'gateway 1: resident, MiB'
+  expect(isFlat([160, 180, 200, 220, 240, 260], resident)).toBe(true)
+  expect(isFlat([160, 180, 200, 220, 540, 560], resident)).toBe(false)
 })

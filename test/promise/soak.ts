@@ -5,6 +5,11 @@
 import { mkdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openScope } from '@twotick/chassis'
+import { account, many, receive } from '../../bench/accounts.ts'
+import { createFigures, type Figures } from '../../bench/figures.ts'
+import { endedSessions, toAccount } from '../../bench/load-device.ts'
+import { startLoops } from '../../bench/perform.ts'
+import { openSender, type Sender } from '../../bench/sender.ts'
 import { readArguments } from '../../scripts/arguments.ts'
 import { holdTransaction } from '../chaos/faults/transactions.ts'
 import { openFleet } from '../chaos/fleet.ts'
@@ -12,11 +17,13 @@ import { createProgress } from '../chaos/progress.ts'
 import { createRandom } from '../chaos/random.ts'
 import { makeRunFolder } from '../chaos/run.ts'
 import { openStack, postgresSetting, type Stack } from '../chaos/stack.ts'
-import { openWitness } from '../chaos/witness.ts'
 import { type Sample, sample, trendsOf } from './gauges.ts'
+import { INSPECTED } from './live-memory.ts'
 
-const SAMPLES = 60
-const WITNESSES = 4
+/** A third of them must make a median. */
+const SAMPLES_MIN = 9
+const PAIRS = 32
+const OUTSTANDING = 8
 const WARM_MS = 30_000
 const KEPT_MIN = 0.8
 
@@ -40,7 +47,7 @@ const progress = createProgress(process.stdout)
 try {
   const folder = makeRunFolder()
   scope.defer('folder', () => folder.remove())
-  const setting = { folder: folder.path, replicas: 2, env: {} }
+  const setting = { folder: folder.path, replicas: 2, env: INSPECTED }
   const stack = await openStack({ ...setting, postgres: postgresSetting(folder.path) }, scope)
   const isFlat = minutes === 0 || (await churn(stack, folder))
   const isKept = holdMinutes === 0 || (await holdOpen(stack))
@@ -65,9 +72,10 @@ async function churn(stack: Stack, folder: ReturnType<typeof makeRunFolder>): Pr
   progress.say('churn')
   await sleep(Math.min(WARM_MS, minutes * 20_000))
   const samples: Sample[] = []
-  for (let taken = 0; taken < SAMPLES; taken++) {
-    samples.push(await sample(stack))
-    await sleep((minutes * 60_000) / SAMPLES)
+  const count = Math.max(SAMPLES_MIN, Math.round(2 * minutes))
+  for (let taken = 0; taken < count; taken++) {
+    const [one] = await Promise.all([sample(stack), sleep((minutes * 60_000) / count)])
+    samples.push(one)
   }
   const { stored } = fleet.figures()
   await fleet.quieten()
@@ -83,31 +91,45 @@ async function churn(stack: Stack, folder: ReturnType<typeof makeRunFolder>): Pr
 }
 
 async function holdOpen(stack: Stack): Promise<boolean> {
-  progress.say('a transaction is held open')
-  const witnesses = await Promise.all(
-    Array.from({ length: WITNESSES }, (_, number) => openWitness(stack.url, `soak-${number}`)),
-  )
-  for (const witness of witnesses) witness.start()
-  const ticked = () => witnesses.reduce((sum, witness) => sum + witness.ticked(), 0)
+  const figures = createFigures()
+  startLoops(await many(PAIRS, (index) => openPair(stack.url, index, figures)), OUTSTANDING)
   const measureMs = Math.min(20_000, holdMinutes * 20_000)
   const perSecond = async () => {
-    const before = ticked()
+    const before = figures.total()
     await sleep(measureMs)
-    return ((ticked() - before) * 1_000) / measureMs
+    return ((figures.total() - before) * 1_000) / measureMs
   }
   await sleep(5_000)
   const fresh = await perSecond()
   const end = await holdTransaction(stack)
+  progress.say('a transaction is held open')
   await sleep(Math.max(0, holdMinutes * 60_000 - measureMs))
   const held = await perSecond()
   await end()
-  await Promise.all(witnesses.map((witness) => witness.stop()))
   const kept = held / fresh
   const isKept = kept >= KEPT_MIN
   const sign = isKept ? '✓' : '✗'
   console.log(
-    `\n  ${sign} ${fresh.toFixed(0)} first ticks a second fresh, ${held.toFixed(0)} after ` +
+    `\n  ${sign} ${fresh.toFixed(0)} messages a second fresh, ${held.toFixed(0)} after ` +
       `${holdMinutes} min under a transaction held open: ${(kept * 100).toFixed(0)} %`,
   )
+  for (const reason of endedSessions()) console.log(`    a session was ended: ${reason}`)
   return isKept
+}
+
+/** One that sends, and one that takes it at once: both ticks, and nothing of it left. */
+async function openPair(url: string, index: number, figures: Figures): Promise<Sender> {
+  const target = { url, token: '' }
+  const from = await account(target, `soak-a${index}`)
+  const to = await account(target, `soak-b${index}`)
+  const [sending, receiving] = [from.devices[0], to.devices[0]]
+  if (sending === undefined || receiving === undefined) throw new Error('no device')
+  await receive(target, receiving)
+  return openSender(target, sending, {
+    ...{ to: toAccount(to.accountId), payloadBytes: 512, figures, recipients: 1 },
+    onDelivered(sender) {
+      figures.done()
+      sender.send()
+    },
+  })
 }
