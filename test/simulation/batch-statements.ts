@@ -35,6 +35,22 @@ export const BATCH_STATEMENTS: Statements = {
     )
   },
 
+  read_acked({ view, values }) {
+    const [devices, seqs] = [smallints(values[1]), bigints(values[2])]
+    const found = new Map<string, Record<string, unknown>>()
+    uuids(values[0]).forEach((id, index) => {
+      const mailbox = view.mailbox(id) as Record<string, unknown> | undefined
+      const slot = SLOTS.find((each) => mailbox?.[`d${each}`] === devices[index])
+      const [seq, from] = [seqs[index] ?? 0, mailbox?.[`a${slot}`]]
+      if (mailbox === undefined || typeof from !== 'number') return
+      if (seq > (mailbox['head_seq'] as number)) return
+      for (const entry of view.entries(id)) {
+        if (entry.seq > from && entry.seq <= seq) found.set(`${id} ${entry.seq}`, shown(entry))
+      }
+    })
+    return [...found.values()]
+  },
+
   read_seqs({ view, values }) {
     const seqs = bigints(values[1])
     const asked = uuids(values[0]).map((id, index) => `${id} ${seqs[index]}`)

@@ -3,6 +3,7 @@
 // A stopped server answers nothing, not even errors: only `queryTimeoutMs` ends the wait then, and
 // the connection is thrown away, since the late answer would be taken for the next query's.
 
+import type { Duplex } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { backoffMs, Failure, postgresFailure } from './failure.ts'
@@ -133,6 +134,7 @@ export async function transaction<T>(
     throw asThrown(error, true)
   })
   let isUnknown = false
+  if (pool.options.pipeline) sendTogether(client)
   const pipeline: InPipeline = { begun: heard(client.query('begin')), sent: [], last: [] }
   try {
     if (!pool.options.pipeline) await pipeline.begun
@@ -152,6 +154,13 @@ export async function transaction<T>(
     await endAfter(client, error)
     throw asThrown(error, !isUnknown)
   }
+}
+
+/** What is said to a server in one turn goes out in one write: a system call, and a wake-up, less. */
+export function sendTogether(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
+  stream.cork()
+  process.nextTick(() => stream.uncork())
 }
 
 const IN_FAILED_TRANSACTION = '25P02'

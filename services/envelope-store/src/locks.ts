@@ -4,9 +4,9 @@
 // locking mailboxes afterwards deadlocked a hundred times in 10 s; this order never did.)
 
 import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protocol'
-import { bigintArray, smallintArray, uuidArray } from './binary-array.ts'
+import { smallintArray, uuidArray } from './binary-array.ts'
 import { createPicture, type Picture } from './draft.ts'
-import type { Cursor, Row } from './mailbox.ts'
+import type { Cursor } from './mailbox.ts'
 import { type Queries, rowsByShard } from './transaction.ts'
 
 export interface MailboxRow {
@@ -114,86 +114,4 @@ function toCursor(deviceId: number | null, ackedSeq: number | null): Cursor | un
 function compareAddresses(a: DeviceAddress, b: DeviceAddress): number {
   if (a.accountId !== b.accountId) return a.accountId < b.accountId ? -1 : 1
   return a.deviceId - b.deviceId
-}
-
-/** Where one entry is. */
-export interface Place {
-  readonly accountId: AccountId
-  readonly seq: number
-}
-
-/** Rows of one mailbox: `afterSeq < seq <= lastSeq`. */
-export interface SeqRange {
-  readonly accountId: AccountId
-  readonly afterSeq: number
-  readonly lastSeq: number
-}
-
-const readRangesSql = `
-  select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
-         e.expires_at = 'infinity' as is_notice
-    from unnest($1::uuid[], $2::bigint[], $3::bigint[]) d(account_id, after_seq, last_seq)
-    join mailbox.entry e
-      on e.account_id = d.account_id and e.seq > d.after_seq and e.seq <= d.last_seq
-    /* on Citus: where e.account_id = any($1::uuid[]) */
-   order by e.account_id, e.seq`
-
-/** Reads the rows of some ranges, one for each mailbox, into the picture. */
-export async function readRanges(
-  tx: Queries,
-  picture: Picture,
-  ranges: readonly SeqRange[],
-): Promise<void> {
-  if (ranges.length === 0) return
-  const rows = await rowsByShard<EntryRow, SeqRange>(tx, ranges, (group) => ({
-    name: 'read_ranges',
-    text: readRangesSql,
-    values: [
-      uuidArray(group.map((range) => range.accountId)),
-      bigintArray(group.map((range) => range.afterSeq)),
-      bigintArray(group.map((range) => range.lastSeq)),
-    ],
-  }))
-  addRows(picture, rows)
-}
-
-const readSeqsSql = `
-  select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
-         e.expires_at = 'infinity' as is_notice
-    from unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
-    join mailbox.entry e on e.account_id = d.account_id and e.seq = d.seq
-    /* on Citus: where e.account_id = any($1::uuid[]) */
-   order by e.account_id, e.seq`
-
-/** Reads single rows into the picture: what was found without locks, as it is under them. */
-export async function readSeqs(
-  tx: Queries,
-  picture: Picture,
-  found: readonly Place[],
-): Promise<void> {
-  const rows = await rowsByShard<EntryRow, Place>(tx, found, (group) => ({
-    name: 'read_seqs',
-    text: readSeqsSql,
-    values: [
-      uuidArray(group.map((row) => row.accountId)),
-      bigintArray(group.map((row) => row.seq)),
-    ],
-  }))
-  addRows(picture, rows)
-}
-
-interface EntryRow {
-  account_id: AccountId
-  seq: number
-  slots: number
-  bytes: number
-  is_notice: boolean
-}
-
-function addRows(picture: Picture, rows: readonly EntryRow[]): void {
-  for (const { account_id: accountId, seq, slots, bytes, is_notice: isNotice } of rows) {
-    const mailboxRows = picture.rows.get(accountId) ?? new Map<number, Row>()
-    picture.rows.set(accountId, mailboxRows)
-    mailboxRows.set(seq, { seq, slots, bytes, isNotice })
-  }
 }

@@ -3,7 +3,7 @@
 
 import type { AccountId } from '@twotick/protocol'
 import { bigintArray, uuidArray } from './binary-array.ts'
-import type { Place } from './locks.ts'
+import type { Place } from './entry-rows.ts'
 import type { Message } from './notice.ts'
 import type { Sealer } from './sealed.ts'
 import { messageOf, type SealedRow } from './stored-entry.ts'

@@ -2,9 +2,8 @@
 // deadlocked them, and each with the epoch of the connection that it runs on. Every other failure is
 // thrown as chassis has it; one that came with the commit leaves the outcome unknown.
 
-import { type InPipeline, retrying, transaction } from '@twotick/chassis'
+import { type InPipeline, retrying, sendTogether, transaction } from '@twotick/chassis'
 import type { AccountId } from '@twotick/protocol'
-import type { Duplex } from 'node:stream'
 import type { ClientBase, Pool, PoolClient, QueryResultRow } from 'pg'
 import { epochOf } from './epoch.ts'
 import { onCitus, readShards, type Shards, shardsOf } from './shards.ts'
@@ -96,13 +95,6 @@ export function lastByShard<T extends { accountId: AccountId }>(
   statement: (items: readonly T[]) => Statement,
 ): void {
   for (const group of tx.shards.group(items, (item) => item.accountId)) tx.last(statement(group))
-}
-
-/** The statements of one turn go out in one write: a system call, and a wake-up of Postgres, less. */
-function sendTogether(client: PoolClient): void {
-  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
-  stream.cork()
-  process.nextTick(() => stream.uncork())
 }
 
 // A statement finds its rows by a nested loop over its arrays. `account_id = any($1)` beside that would

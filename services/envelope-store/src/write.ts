@@ -7,9 +7,8 @@ import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protoco
 import { type Ack, failsEntries, judgeAck } from './ack.ts'
 import { judgeAppend, type AppendRules, type Sending } from './append.ts'
 import { onBatch } from './events.ts'
-import { createDraft, type Picture } from './draft.ts'
-import { lock, readRanges, type SeqRange } from './locks.ts'
-import { cursorOf } from './mailbox.ts'
+import { createDraft } from './draft.ts'
+import { lockAcked } from './entry-rows.ts'
 import { EPOCH_CHANGED, type Outcome, type Written } from './outcome.ts'
 import { persist } from './persist.ts'
 import type { Resources } from './resources.ts'
@@ -46,8 +45,8 @@ export async function writeBatch(
     const acks = current.filter((write) => write.kind === 'ack')
     const appends = current.filter((write) => write.kind === 'append')
 
-    const picture = await lock(tx, accountsOf(acks, appends), sendersOf(appends))
-    await readRanges(tx, picture, rangesOf(picture, acks))
+    const passing = acks.map((write) => write.ack)
+    const picture = await lockAcked(tx, accountsOf(acks, appends), sendersOf(appends), passing)
     const draft = createDraft(picture)
     for (const write of acks) {
       if (!failsEntries(picture, write.ack)) outcomes.set(write, judgeAck(draft, write.ack))
@@ -84,22 +83,4 @@ function accountsOf(acks: readonly AckItem[], appends: readonly AppendItem[]): S
 
 function sendersOf(appends: readonly AppendItem[]): Map<string, DeviceAddress> {
   return new Map(appends.map(({ sending: { sender } }) => [addressKey(sender), sender]))
-}
-
-/** For each mailbox the rows that its acks pass: above the least of their cursors. */
-function rangesOf(picture: Picture, acks: readonly AckItem[]): SeqRange[] {
-  const ranges = new Map<AccountId, SeqRange>()
-  for (const { ack } of acks) {
-    const { accountId, deviceId } = ack.device
-    const mailbox = picture.mailboxes.get(accountId)
-    const cursor = mailbox && cursorOf(mailbox, deviceId)
-    if (mailbox === undefined || cursor === undefined || ack.seq > mailbox.headSeq) continue
-    const range = ranges.get(accountId)
-    ranges.set(accountId, {
-      accountId,
-      afterSeq: Math.min(range?.afterSeq ?? Infinity, cursor.ackedSeq),
-      lastSeq: Math.max(range?.lastSeq ?? 0, ack.seq),
-    })
-  }
-  return [...ranges.values()].filter((range) => range.afterSeq < range.lastSeq)
 }
