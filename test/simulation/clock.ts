@@ -9,42 +9,50 @@ import { createRandom, type Random } from './random.ts'
 
 const BEGIN_MS = 1_700_000_000_000
 
+/** Is its own handle. */
 interface Timer {
   at: number
   readonly everyMs: number | undefined
   readonly ring: () => void
+  unref(): this
+  ref(): this
 }
 
 export interface Clock {
   nowMs(): number
-  /** When the next timer is due; undefined: there is none. */
-  nextAt(): number | undefined
   /** Goes on to the next timer and rings it. */
   ringNext(): void
+  /** Lets everything happen that waits for no timer: promises, and what was put off for a turn. */
+  rest(): Promise<void>
   /** Begins anew: no timer is left, and the same seed gives the same numbers. */
   reset(seed: number): void
 }
 
 let nowMs = BEGIN_MS
-let timers = new Map<number, Timer>()
-let lastId = 0
+let timers = new Set<Timer>()
+/** Put off until the present turn is over. */
+let putOff: (() => void)[] = []
 let random: Random = createRandom(0)
 let isRuling = false
 
-function begin(ring: () => void, delayMs: number | undefined, everyMs?: number) {
-  const id = (lastId += 1)
-  timers.set(id, { at: nowMs + Math.max(1, Math.ceil(delayMs ?? 0)), everyMs, ring })
-  const handle = { [Symbol.toPrimitive]: () => id, unref: () => handle, ref: () => handle, id }
-  return handle
+function begin(ring: () => void, delayMs: number | undefined, everyMs?: number): Timer {
+  const at = nowMs + Math.max(1, Math.ceil(delayMs ?? 0))
+  const timer: Timer = { at, everyMs, ring, unref: itself, ref: itself }
+  timers.add(timer)
+  return timer
 }
 
-function end(handle: { id: number } | undefined): void {
-  if (handle !== undefined) timers.delete(handle.id)
+function itself(this: Timer): Timer {
+  return this
 }
 
-function next(): [number, Timer] | undefined {
-  let found: [number, Timer] | undefined
-  for (const each of timers) if (!found || each[1].at < found[1].at) found = each
+function end(timer: Timer | undefined): void {
+  if (timer !== undefined) timers.delete(timer)
+}
+
+function next(): Timer | undefined {
+  let found: Timer | undefined
+  for (const each of timers) if (found === undefined || each.at < found.at) found = each
   return found
 }
 
@@ -54,22 +62,38 @@ export function rule(): Clock {
   isRuling = true
   return {
     nowMs: () => nowMs,
-    nextAt: () => next()?.[1].at,
     ringNext() {
-      const [id, timer] = next() ?? []
-      if (id === undefined || timer === undefined) return
+      const timer = next()
+      if (timer === undefined) return
       nowMs = Math.max(nowMs, timer.at)
-      if (timer.everyMs === undefined) timers.delete(id)
+      if (timer.everyMs === undefined) timers.delete(timer)
       else timer.at = nowMs + timer.everyMs
       timer.ring()
     },
+    rest,
     reset(seed) {
       nowMs = BEGIN_MS
-      timers = new Map()
-      lastId = 0
+      timers = new Set()
+      putOff = []
       random = createRandom(seed)
     },
   }
+}
+
+/**
+ * A tick comes when no promise has anything left to do, and costs a twentieth of a turn of the event
+ * loop, which asks the system for what nobody here waits for.
+ */
+async function rest(): Promise<void> {
+  await drained()
+  while (putOff.length > 0) {
+    for (const callback of putOff.splice(0)) callback()
+    await drained()
+  }
+}
+
+function drained(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve))
 }
 
 type Callback = (...args: unknown[]) => void
@@ -81,6 +105,8 @@ function replaceGlobals(): void {
     begin(() => ring(...args), everyMs, Math.max(1, everyMs ?? 0))
   Object.assign(globalThis, {
     ...{ setTimeout: set, setInterval: repeat, clearTimeout: end, clearInterval: end },
+    setImmediate: (callback: Callback, ...args: unknown[]) =>
+      void putOff.push(() => callback(...args)),
   })
   Date.now = () => nowMs
   performance.now = () => nowMs - BEGIN_MS

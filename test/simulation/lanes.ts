@@ -2,8 +2,6 @@
 // keeps its order; which lane moves next is the history's choice. So every order that the network and
 // the processes allow can come about, and the same choices bring the same one.
 
-const breathe = setImmediate
-
 export interface Lanes {
   /** Puts something at the end of a lane. */
   add(lane: string, move: () => void): void
@@ -26,7 +24,7 @@ export interface Lanes {
   readonly count: number
 }
 
-export function createLanes(): Lanes {
+export function createLanes(rest: () => Promise<void>): Lanes {
   const lanes = new Map<string, (() => void)[]>()
   const stalled = new Set<string>()
   let looseNo = 0
@@ -43,8 +41,8 @@ export function createLanes(): Lanes {
   }
 
   const ofKind = (kind: string) => [...lanes.keys()].filter((lane) => lane.startsWith(kind))
-  const movable = () => [...lanes.keys()].filter((lane) => !stalled.has(lane))
-  const rest = () => new Promise<void>((resolve) => breathe(resolve))
+  const movable = () =>
+    stalled.size === 0 ? [...lanes.keys()] : [...lanes.keys()].filter((lane) => !stalled.has(lane))
 
   return {
     add,

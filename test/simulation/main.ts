@@ -3,6 +3,7 @@
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { readArguments } from '../../scripts/arguments.ts'
+import { add, averageOf, type Coverage } from './coverage.ts'
 import { historyOf, type Command, type Doing, type History } from './history.ts'
 import { play, shrink } from './play.ts'
 
@@ -11,6 +12,7 @@ const HELP = `npm run simulate [-- options]
 Plays random histories of the whole relay (stores, gateways, devices, all of their own code) on a
 simulated Postgres, network, bus, disk and clock, and checks what must always hold. One seed is one
 history. The first that fails is made as short as it can be and printed with how to play it again.
+At the end: the CPU of a history, and how often each thing happened in one, on average.
 
   --histories <n>    how many (default 100000)
   --seconds <n>      at most so long, of real time (default: no limit)
@@ -26,7 +28,8 @@ interface Found {
   readonly played: number
   /** Of the processor, whatever else it did meanwhile. */
   readonly cpuMs: number
-  readonly seed?: number
+  readonly coverage: readonly (readonly [string, number])[]
+  readonly seed: number | undefined
 }
 
 const { values } = readArguments('simulate', {
@@ -66,7 +69,10 @@ async function run(): Promise<number> {
   }
   if (isOne) return playOne(historyFor(seed))
   const began = realNow()
-  const found = await Promise.all(Array.from({ length: workers }, (_, index) => startWorker(index)))
+  const found =
+    workers === 1
+      ? [await playFrom(seed, histories, 1)]
+      : await Promise.all(Array.from({ length: workers }, (_, index) => startWorker(index)))
   const took = Number(realNow() - began) / 1e9
   const played = found.reduce((sum, one) => sum + one.played, 0)
   const failed = found.flatMap((one) => one.seed ?? []).sort((a, b) => a - b)[0]
@@ -74,6 +80,9 @@ async function run(): Promise<number> {
   const cpuMs = found.reduce((sum, one) => sum + one.cpuMs, 0)
   const each = (cpuMs / Math.max(1, played)).toFixed(2)
   console.log(`${played} histories in ${took.toFixed(1)} s (${each} ms of CPU each)`)
+  const coverage: Coverage = new Map()
+  for (const one of found) add(coverage, one.coverage)
+  console.log(averageOf(coverage, Math.max(1, played)))
   if (failed === undefined) {
     console.log(
       'nothing lost, nothing twice, nothing out of order, no false tick, nothing left over',
@@ -105,18 +114,22 @@ function startWorker(index: number): Promise<Found> {
 
 /** Every `step`th seed. */
 async function playFrom(first: number, count: number, step: number): Promise<Found> {
+  const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0 // many errors are made, and none is looked at before it is played again
-  const cpuMs = () => (process.cpuUsage().user + process.cpuUsage().system) / 1000
+  const coverage: Coverage = new Map()
+  let failed: number | undefined
   const until = realNow() + BigInt(Math.round(Math.min(seconds, 1e6) * 1e9))
   let played = 0
   for (let at = first; at < first + count; at += step) {
     const history = historyOf(at)
     if (!history.name.includes(values.only)) continue
     played += 1
-    if ((await play(history)).length > 0) return { played, seed: at, cpuMs: cpuMs() }
-    if (realNow() > until) break
+    if ((await play(history, coverage)).length > 0) failed = at
+    if (failed !== undefined || realNow() > until) break
   }
-  return { played, cpuMs: cpuMs() }
+  Error.stackTraceLimit = stackTraceLimit
+  const { user, system } = process.cpuUsage()
+  return { played, cpuMs: (user + system) / 1000, coverage: [...coverage], seed: failed }
 }
 
 function historyFor(at: number): History {

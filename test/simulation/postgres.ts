@@ -122,7 +122,8 @@ export function createDatabase(options: DatabaseOptions): Database {
       return []
     }
     if (connection.isAborted) throw databaseError(ABORTED, '25P02')
-    if (text.includes('pg_control_system')) return [{ history: `history:${timeline}` }]
+    if (asked.name === undefined && text.includes('pg_control_system'))
+      return [{ history: `history:${timeline}` }]
     const lock = (keys: readonly string[]) => locks.take(holder, keys, () => runNext(connection))
     const rows = statementOf({ text, ...asked })({ view, text, values, nowMs: nowMs(), lock })
     if (!connection.isInTransaction && rows !== undefined) finish(connection, locks, true)

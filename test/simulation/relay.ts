@@ -37,6 +37,8 @@ export interface RelayOptions {
   readonly directory: SimulatedDirectory
   /** A gateway hands a send to the store, for these devices. */
   readonly handed: (append: Omit<Append, 'id'>, listed: readonly DeviceAddress[]) => void
+  /** For what is only counted. */
+  readonly happened: (what: string) => void
   /** Sees what each transaction of the store has written. */
   readonly committed: Ring
   /** A bug that a process has met. */
@@ -130,8 +132,13 @@ export function createRelay(options: RelayOptions) {
     const writes: SimulatedWrites = {
       ...stream,
       append(epoch, append) {
+        options.happened('sends handed on')
         options.handed(append, directory.listedFor(append.recipientAccountIds))
         return stream.append(epoch, append)
+      },
+      ack(epoch, ack) {
+        options.happened('acks handed on')
+        return stream.ack(epoch, ack)
       },
     }
     const { bus, reconnected } = busFor(process)

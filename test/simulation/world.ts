@@ -6,6 +6,7 @@ import type { Pending } from '@twotick/protocol/services'
 import type { Clock } from './clock.ts'
 import { createDevice, type SimulatedDevice } from './device.ts'
 import { createDirectory, GROUP_ID } from './directory.ts'
+import { count, type Coverage, EFFECTS } from './coverage.ts'
 import type { Command, History } from './history.ts'
 import { createLanes } from './lanes.ts'
 import { createLedger, LIFETIME_MS } from './ledger.ts'
@@ -28,9 +29,11 @@ const HORIZON_MS = 15 * 60_000
 export type World = ReturnType<typeof createWorld>
 
 export function createWorld({ profile, commands }: History, clock: Clock) {
+  const coverage: Coverage = new Map()
+  const happened = (what: string, times?: number) => count(coverage, what, times)
   const violations: string[] = []
   const devices: SimulatedDevice[] = []
-  const lanes = createLanes()
+  const lanes = createLanes(clock.rest)
   let skewMs = 3_600_000 // the database's clock is nobody else's
   const databaseNowMs = () => clock.nowMs() + skewMs
   const violation = (what: string) => void violations.push(what)
@@ -39,7 +42,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   const ledger = createLedger({ devices, database, violation, databaseNowMs })
   const unlisted = new Set<string>()
   const directory = createDirectory({
-    linked: (address) => void admit(address),
+    linked(address) {
+      happened('linked')
+      void admit(address)
+    },
     unlisted: (address) => void unlisted.add(addressKey(address)),
   })
   const accountIds = ACCOUNTS.slice(0, profile.isGroup ? 3 : 2)
@@ -50,7 +56,12 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   const relay = createRelay({
     ...{ lanes, profile, database, directory },
     handed: ({ sender, no }, listed) => sender && ledger.accepted(addressKey(sender), no, listed),
-    committed: ledger.committed,
+    happened,
+    committed(epoch, draft) {
+      happened('entries appended', draft.appended.length)
+      happened('entries removed', draft.removed.length)
+      ledger.committed(epoch, draft)
+    },
     bug: (what, error) =>
       violation(`bug: ${what}: ${error instanceof Error ? error.stack : JSON.stringify(error)}`),
   })
@@ -58,7 +69,10 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   async function admit(own: DeviceAddress): Promise<void> {
     const device = createDevice({
       ...{ own, lanes, profile, relay, violation, restores: ledger.restores },
-      said: (frame, restores) => ledger.said(device, frame, restores),
+      said(frame, restores) {
+        happened(`said ${frame.$case}`)
+        ledger.said(device, frame, restores)
+      },
     })
     devices.push(device)
     await device.start()
@@ -129,6 +143,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
   async function run({ do: command, who, n }: Command): Promise<void> {
     const device = devices[who % devices.length]!
     const cut = CUTS[n % CUTS.length]!
+    if (!EFFECTS.has(command)) happened(command)
     if (command === 'send') {
       const others = accountIds.filter((accountId) => accountId !== device.own.accountId)
       device.send({ account: others[n % others.length]! }, (sent += 1) % 256)
@@ -193,11 +208,13 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
     if (copy === undefined || directory.pending().length > 0) return
     // Where a device was restored as well, nobody can tell.
     if (devices.some(({ state }) => state.isOldCopy)) return
+    happened('restore')
     database.restore(copy)
     ledger.restored()
   }
 
   async function ring(): Promise<void> {
+    happened('timers')
     clock.ringNext()
     await lanes.rest()
   }
@@ -263,7 +280,7 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
 
   return {
     violations,
-    steps: () => lanes.count,
+    coverage,
     /** Plays the history to its end; returns what was violated. */
     async play(): Promise<readonly string[]> {
       await begin()
@@ -273,6 +290,8 @@ export function createWorld({ profile, commands }: History, clock: Clock) {
       }
       if (violations.length === 0) await calm()
       // Whoever still waits for a signal would keep the whole world in memory.
+      happened('steps', lanes.count)
+      happened('unlisted', unlisted.size)
       relay.stop()
       await lanes.rest()
       return violations

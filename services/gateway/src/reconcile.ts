@@ -2,7 +2,6 @@
 // batches, every few seconds and at once after the bus was away. A session that is behind catches
 // up; a device without a cursor was unlinked; a session that is not the newest was replaced.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { unary } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
 import type { EnvelopeStoreClient, Head } from '@twotick/protocol/services'
@@ -36,7 +35,7 @@ export function reconcile(
   const { registry, store, epochs, events } = parts
   /** When each session was last compared; a new one has just read all from the store. */
   const comparedAt = new WeakMap<LiveSession, number>()
-  let wake = new AbortController()
+  const pause = createPause(reconcileMs / LOOKS, signal)
 
   async function look(now: number): Promise<void> {
     const due: LiveSession[] = []
@@ -80,17 +79,38 @@ export function reconcile(
       await look(performance.now()).catch((error: unknown) => {
         if (!signal.aborted) events.failed('heads could not be read', error)
       })
-      const either = AbortSignal.any([signal, wake.signal])
-      await sleep(reconcileMs / LOOKS, undefined, { signal: either }).catch(() => undefined)
-      if (wake.signal.aborted) wake = new AbortController()
+      await pause.over()
     }
   }
 
   return {
     soon() {
       for (const session of registry.all()) comparedAt.set(session, -Infinity)
-      wake.abort()
+      pause.end()
     },
     ended: keep(),
+  }
+}
+
+/** Waits between looks. Ended while none is under way, the next one is over at once. */
+function createPause(pauseMs: number, signal: AbortSignal) {
+  let isEnded = signal.aborted
+  let wake: (() => void) | undefined
+  function end(): void {
+    isEnded = true
+    wake?.()
+  }
+  signal.addEventListener('abort', end, { once: true })
+  return {
+    end,
+    async over(): Promise<void> {
+      if (!isEnded) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, pauseMs)
+          wake = () => (clearTimeout(timer), resolve())
+        })
+      }
+      isEnded = false
+    },
   }
 }
