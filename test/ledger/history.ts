@@ -69,7 +69,10 @@ export type DeviceEvent = { readonly t: number } & (
   | { readonly at: 'ack'; readonly seq: number }
   /** A connection is gone, by the code of the relay's last word, `no word`, or `the device`. */
   | { readonly at: 'ended'; readonly by: string }
-  /** How long the device had to wait for an answer to a send, or for a Welcome; only long waits. */
+  /**
+   * How long the device had sends without an answer and heard of none, or waited for a Welcome; only
+   * long waits.
+   */
   | { readonly at: 'waited'; readonly ms: number; readonly what: 'send' | 'welcome' }
   // --- what was done to the device, and how it ended
   /** A copy of its storage was made; and later it took the storage's place. */

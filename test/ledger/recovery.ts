@@ -16,7 +16,7 @@ export interface Recovery {
   readonly receivedMs: number
   /** From heal to every second tick. */
   readonly tickedMs: number
-  /** The longest wait for an answer to a send, of those that overlap the fault. */
+  /** The longest time in which sends were without an answer and none came, of those that overlap it. */
   readonly sendWaitMs: number
   /** The longest wait for a Welcome, or a refusal. */
   readonly welcomeWaitMs: number

@@ -52,6 +52,7 @@ export function createLine({ lanes, name, events, said, heard }: LineOptions): L
     },
     bufferedBytes: () => 0,
     opened: () => undefined,
+    waits: () => undefined,
     close() {
       endDevice()
       lanes.add(up, endGateway)

@@ -5,6 +5,7 @@ import { RefusalCode, type Challenge, type Hello } from '@twotick/protocol'
 import { backoffMs } from './backoff.ts'
 import type { StopReason } from './errors.ts'
 import { openLink, type DownFrame, type Link } from './link.ts'
+import { PATIENCE_MAX_MS, PATIENCE_MS } from './patience.ts'
 
 const FINAL: ReadonlyMap<RefusalCode, StopReason> = new Map([
   [RefusalCode.REPLACED, 'replaced'],
@@ -51,6 +52,7 @@ export function stayConnected(options: ConnectionOptions): Connection {
   let isStopped = false
   let failures = 0
   const lateOpening = createLateOpening()
+  const patience = createLinkPatience()
 
   function dial(): void {
     let end = NO_WORD
@@ -58,6 +60,7 @@ export function stayConnected(options: ConnectionOptions): Connection {
 
     function frame(down: DownFrame, from: Link): void {
       if (isStopped || from !== link) return
+      patience.heard(down)
       switch (down.$case) {
         case 'challenge':
           options.hello(down.value).then(
@@ -81,22 +84,18 @@ export function stayConnected(options: ConnectionOptions): Connection {
       else from.close()
     }
 
-    link = open(options.url, {
-      frame,
-      closed() {
-        if (isStopped) return
-        link = undefined
-        if (isWelcomed) options.lost(end)
-        const reason = lateOpening.explains(end, isWelcomed) ? undefined : FINAL.get(end.code)
-        if (reason) options.final(reason, end)
-        if (!reason && !isStopped) dialLater(end.retryAfterMs)
-      },
-    })
-  }
+    function closed(isImpatient = false): void {
+      if (isStopped) return
+      link = undefined
+      if (isImpatient) patience.exhausted(isWelcomed)
+      if (isWelcomed) options.lost(end)
+      const reason = lateOpening.explains(end, isWelcomed) ? undefined : FINAL.get(end.code)
+      if (reason) options.final(reason, end)
+      if (reason || isStopped) return
+      timer = setTimeout(dial, backoffMs(++failures, end.retryAfterMs, Math.random))
+    }
 
-  function dialLater(retryAfterMs: number): void {
-    failures += 1
-    timer = setTimeout(dial, backoffMs(failures, retryAfterMs, Math.random))
+    link = open(options.url, { frame, closed }, patience.current())
   }
 
   dial()
@@ -111,6 +110,22 @@ export function stayConnected(options: ConnectionOptions): Connection {
       isStopped = true
       clearTimeout(timer)
       link?.close()
+    },
+  }
+}
+
+/** Of the next link: twice as long where the one before met its end, until there is an answer. */
+function createLinkPatience() {
+  const patience = { openingMs: PATIENCE_MS, answerMs: PATIENCE_MS }
+  return {
+    current: () => ({ ...patience }),
+    exhausted(isWelcomed: boolean): void {
+      const which = isWelcomed ? 'answerMs' : 'openingMs'
+      patience[which] = Math.min(2 * patience[which], PATIENCE_MAX_MS)
+    },
+    heard({ $case }: DownFrame): void {
+      if ($case === 'welcome') patience.openingMs = PATIENCE_MS
+      if ($case === 'stored' || $case === 'rejected') patience.answerMs = PATIENCE_MS
     },
   }
 }

@@ -52,6 +52,8 @@ export function createSender({ sending, unanswered, book, announce }: SenderOpti
     epoch: () => state.epoch,
     /** Sends that have no answer yet. */
     unansweredCount: () => state.lane.unanswered.length,
+    /** The relay owes an answer. */
+    isWaiting: () => inFlight(state.lane) > 0,
     disconnected: () => void (state.lane = disconnect(state.lane)),
     /** Sends what the gateway will take. False: the socket is full, try again in a moment. */
     pump: (link: Link, sendsMax: number) => pump(state, link, sendsMax),

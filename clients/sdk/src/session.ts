@@ -90,6 +90,7 @@ export function createSession(parts: SessionParts) {
     if (ack) link.send({ $case: 'ack', value: ack })
     clearTimeout(timer)
     if (!sender.pump(link, sendsMax)) timer = setTimeout(settle, FULL_SOCKET_WAIT_MS)
+    link.waits(sender.isWaiting())
     granting.run()
   }
 

@@ -204,6 +204,22 @@ describe('a device and a relay that misbehaves', () => {
     expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(299)
   })
 
+  test('a relay that stands still is left, and what had no answer goes to the next', async () => {
+    // Goal: nobody else can end that wait; silence without anything owed ends nothing.
+    const [alice, bob] = [await newDevice('alice'), await newDevice('bob')]
+    const lost: number[] = []
+    for (const device of [alice, bob]) device.on('disconnected', () => lost.push(performance.now()))
+    relay.transport.isStopped = true
+    const sentAt = performance.now()
+    const sent = await say(alice, bob, 'is anybody there')
+    await waitFor(() => lost.length > 0, { what: 'the end of the session', deadlineMs: 6_000 })
+    expect(lost[0]! - sentAt).toBeGreaterThan(3_900)
+    relay.transport.isStopped = false
+    await sent.delivered
+    expect(bob.texts).toEqual(['is anybody there'])
+    expect(lost).toHaveLength(1)
+  }, 15_000)
+
   test('a handler that fails is called again, and what is behind waits', async () => {
     // Goal: order holds in the inbox, whatever the application does.
     let failures = 1

@@ -100,6 +100,7 @@ function createSimulated(relay: Relay, own: Address) {
         send: (frame) => void up.push(frame),
         bufferedBytes: () => 0,
         opened: () => undefined,
+        waits: () => undefined,
         close: drop,
       }
       relay.open(own, (frame) => void down.push(frame))

@@ -22,6 +22,8 @@ export async function startTinyRelay() {
   const transport = {
     /** Whether a frame to a device is lost, and its connection with it. */
     loses: (_frame: DownFrame): boolean => false,
+    /** It stands still: what comes is not heard. */
+    isStopped: false,
   }
 
   function register(frame: UpFrame, nonce: Uint8Array): Address | undefined {
@@ -77,6 +79,7 @@ export async function startTinyRelay() {
       if (row?.say === say) row.say = undefined
     })
     socket.on('message', (data: Buffer) => {
+      if (transport.isStopped) return
       const { frame } = Up.decode(data)
       const row = own && model.device(own)
       if (!frame) socket.terminate()

@@ -1,28 +1,45 @@
-// What all sessions together may have without an answer. A session that meets the bound waits, its
-// socket unread, until others have got theirs.
+// What all sessions together may have at the services behind the gateway, and hold. A send that finds
+// no place waits in its session, whose socket is not read meanwhile; places that get free are given to
+// the sessions that wait in turn, one send each. A place is given together with a send that is in
+// hand: so however many wait, no more are passed on than there are places.
 //
 // The bound follows what the services behind it can do: it falls while answers take long, and rises
 // while they are quick. So a relay that is given more than it can do answers later, and goes on doing
 // what it can. (With a fixed bound it took in more than it could answer in time, had to end sessions,
 // and got all of their sends once more: of devices that wanted 700 messages a second from a busy
 // machine, a quarter were connected, and 105 messages a second got through.)
+//
+// Nobody is told here that it waits in vain: each session has its own clock for that (patience.ts).
 
 export interface Budget {
-  take(bytes: number): void
-  /** `waitedMs`: since it came. `isAnswered`: with a tick or a rejection, not by a session's end. */
-  giveBack(bytes: number, waitedMs: number, isAnswered: boolean): void
+  /** Holds a send until it leaves. False: there is no memory for it. */
+  enter(bytes: number): boolean
+  /** Takes a place for one that was entered. False: there is none, as while anybody waits for one. */
+  pass(): boolean
+  /** Calls `pass` once there is a place, which is taken then. One that waits already waits on. */
+  whenPlace(waiter: Waiter): void
+  forget(waiter: Waiter): void
+  leave(bytes: number, passage: Passage | undefined): void
+  /** There is no place. */
   isSpent(): boolean
-  /** Calls `resume` once there is room again, in the order of asking; `fail` if nobody is answered. */
-  whenRoom(waiter: Waiter): void
 }
 
 export interface Waiter {
-  resume(): void
-  fail(): void
+  pass(): void
+}
+
+/** How it went with one that had a place. */
+export interface Passage {
+  /** Since it had it. */
+  readonly tookMs: number
+  /** With a tick or a rejection, not by a session's end. */
+  readonly isAnswered: boolean
 }
 
 export interface BudgetOptions {
+  /** Places. */
   readonly countMax: number
+  /** Of all that is held, with a place or without. */
   readonly bytesMax: number
   /** Within which each has its answer, or its session ends. */
   readonly answerMs: number
@@ -39,56 +56,51 @@ export function createBudget({ countMax, bytesMax, answerMs }: BudgetOptions): B
   const waiting = new Set<Waiter>()
   const slowMs = answerMs * SLOW
   let count = 0
-  let bytesTaken = 0
+  let bytesHeld = 0
   let bound = countMax
   let loweredAt = -Infinity
-  let answeredAt = -Infinity
-  let isFailing = false
-  const isSpent = () => count >= bound || bytesTaken >= bytesMax
+  const hasPlace = () => count < bound
 
-  function adapt(waitedMs: number, nowMs: number): void {
-    if (waitedMs < slowMs / 2) {
-      // A bound that nobody meets says nothing of what could be done.
-      if (count > bound / 2) bound = Math.min(countMax, bound + RAISED_BY)
-    } else if (waitedMs > slowMs && nowMs - loweredAt > slowMs) {
-      loweredAt = nowMs
-      bound = Math.min(countMax, Math.max(COUNT_MIN, Math.min(bound, count) * LOWERED_TO))
+  function adapt({ tookMs, isAnswered }: Passage): void {
+    if (tookMs <= slowMs) {
+      // A bound that nobody meets says nothing of what could be done; nor does one who has left.
+      const isTelling = isAnswered && tookMs < slowMs / 2 && count > bound / 2
+      if (isTelling) bound = Math.min(countMax, bound + RAISED_BY)
+      return
     }
-  }
-
-  /**
-   * Whoever waits for room waits on something that has stopped. A session that fails gives back what
-   * it has, which leads here again: not once more for each, or the stack ends before they do.
-   */
-  function failAll(): void {
-    if (isFailing) return
-    isFailing = true
-    for (const waiter of waiting) {
-      waiting.delete(waiter)
-      waiter.fail()
-    }
-    isFailing = false
+    // Fewer than are let through at the least are not slow for being too many. More are, also where
+    // they are far below the bound: sessions end before they could meet it.
+    const nowMs = performance.now()
+    if (count <= COUNT_MIN || nowMs - loweredAt <= slowMs) return
+    loweredAt = nowMs
+    bound = Math.max(COUNT_MIN, Math.min(bound, count) * LOWERED_TO)
   }
 
   return {
-    take(bytes) {
-      count++
-      bytesTaken += bytes
+    enter(bytes) {
+      if (bytesHeld + bytes > bytesMax) return false
+      bytesHeld += bytes
+      return true
     },
-    giveBack(bytes, waitedMs, isAnswered) {
-      const nowMs = performance.now()
-      adapt(waitedMs, nowMs)
+    pass() {
+      if (!hasPlace()) return false
+      count++
+      return true
+    },
+    whenPlace: (waiter) => void waiting.add(waiter),
+    forget: (waiter) => void waiting.delete(waiter),
+    leave(bytes, passage) {
+      bytesHeld -= bytes
+      if (passage === undefined) return
+      adapt(passage)
       count--
-      bytesTaken -= bytes
-      if (isAnswered) answeredAt = nowMs
-      else if (waitedMs >= answerMs && nowMs - answeredAt >= answerMs) failAll()
       for (const waiter of waiting) {
-        if (isSpent()) return
+        if (!hasPlace()) return
         waiting.delete(waiter)
-        waiter.resume()
+        count++
+        waiter.pass()
       }
     },
-    isSpent,
-    whenRoom: (waiter) => void waiting.add(waiter),
+    isSpent: () => !hasPlace(),
   }
 }

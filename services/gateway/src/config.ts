@@ -52,10 +52,12 @@ export const configSchema = z.object({
     default: 64,
   }),
   sendBytesMax: whole('bytes of those', { default: 1_048_576 }),
-  allSendsMax: whole('sends of all sessions without an answer', { default: 8_192 }),
-  allSendBytesMax: whole('bytes of those', { default: 67_108_864 }),
+  allSendsMax: whole('sends of all sessions at other services, at the most', { default: 8_192 }),
+  allSendBytesMax: whole('bytes of all sends without an answer; beyond them sessions end', {
+    default: 67_108_864,
+  }),
 
-  answerMs: whole('for another service to answer before a device is sent away', {
+  answerMs: whole('that a device waits for an answer before it is sent away', {
     default: 1_900,
   }),
   reconcileMs: whole('within which each session is compared with the store', { default: 8_000 }),

@@ -30,6 +30,8 @@ const FEATURES_MAX = 16
 export interface Opened extends OpenedAtStore {
   readonly device: DeviceAddress
   readonly clientVersion: string
+  /** When the device must have its Welcome (performance.now()). */
+  readonly answerBy: number
 }
 
 export interface HandshakeParts {
@@ -43,7 +45,7 @@ export interface HandshakeParts {
 export interface HandshakeOptions {
   /** From the connection to the last frame that leads to a session. */
   readonly handshakeMs: number
-  /** Of the calls to other services that a Hello takes. */
+  /** From a Hello to its Welcome or Refused: of all calls to other services together. */
   readonly answerMs: number
   /** The names that this gateway serves. */
   readonly isServed: (audience: string) => boolean
@@ -159,6 +161,7 @@ async function openFor(
   { hello, nonce, answerMs, isGone }: Attempt,
 ): Promise<Opened | Refusal | undefined> {
   // All calls together: the device waits for the last one.
+  const answerBy = performance.now() + answerMs
   const options = { deadlineMs: answerMs, signal: AbortSignal.timeout(answerMs) }
   const { audience, signature, clientName, clientVersion } = hello
   const claimed = { address: device, nonce, audience, signature, clientName, clientVersion }
@@ -166,7 +169,7 @@ async function openFor(
   const authenticated = await unary(validation, 'authenticate', claimed, options)
   if (authenticated.outcome?.$case === 'refusal') return authenticated.outcome.value
   const opened = await opening.open(isGone)
-  return opened && !('code' in opened) ? { device, clientVersion, ...opened } : opened
+  return opened && !('code' in opened) ? { device, clientVersion, answerBy, ...opened } : opened
 }
 
 async function registeredBy(

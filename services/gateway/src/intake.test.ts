@@ -1,87 +1,12 @@
 // Goal: one answer for each send, in order and true, whatever becomes of the validation's and the
-// store's answers; and nothing is read beyond the bounds.
+// store's answers.
 
-import { EnvelopeType, type Refusal, RefusalCode, type Send } from '@twotick/protocol'
-import type { SendVerdict } from '@twotick/protocol/services'
+import { RefusalCode } from '@twotick/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createBudget } from './budget.ts'
-import { createIntake } from './intake.ts'
-import type { Outcome } from './writes.ts'
-
-const ACCEPTED = { recipientAccountIds: [], lifetimeS: 60 }
-const UNKNOWN: Outcome = { $case: 'unknown', value: { retryAfterMs: 10 } }
+import { accepted, bench, refusal, sendOf, stored, UNKNOWN } from '../test/intake-bench.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
-
-function sendOf(no: number, prevNo = no - 1): Send {
-  return {
-    no,
-    prevNo,
-    tag: new Uint8Array(8),
-    to: undefined,
-    rosterVersion: 0,
-    type: EnvelopeType.MESSAGE,
-    lifetimeS: 0,
-    ciphertext: new Uint8Array(),
-    parts: [],
-  }
-}
-
-function refusal(code: RefusalCode): { $case: 'refusal'; value: Refusal } {
-  return { $case: 'refusal', value: { code, detail: '', retryAfterMs: 0 } }
-}
-
-const stored: Outcome = { $case: 'stored', value: { acceptedAtMs: 1 } }
-const accepted: SendVerdict['outcome'] = { $case: 'accepted', value: ACCEPTED }
-
-/** An intake whose validation and store answer when the test says so. */
-function bench(options: { sentNo?: number; sendsMax?: number; countMax?: number } = {}) {
-  const said: string[] = []
-  const validations: { no: number; answer: (outcome: SendVerdict['outcome']) => void }[] = []
-  const appends: { no: number; answer: (outcome: Outcome) => void }[] = []
-  const budget = createBudget({
-    countMax: options.countMax ?? 1_000,
-    bytesMax: 1_000_000,
-    answerMs: 2_000,
-  })
-  const intake = createIntake(
-    {
-      validate: ({ no }) =>
-        new Promise((resolve) => {
-          const answer = (outcome: SendVerdict['outcome']) =>
-            resolve(outcome && { id: 0, outcome, roster: undefined })
-          validations.push({ no, answer })
-        }),
-      append: ({ no }) => new Promise((answer) => appends.push({ no, answer })),
-      stored: (no) => said.push(`stored ${no}`),
-      rejected: ({ no, code }) => said.push(`rejected ${no} ${code}`),
-      end(why) {
-        said.push(`end ${why.code}`)
-        intake.close()
-      },
-      pause: () => said.push('pause'),
-      resume: () => said.push('resume'),
-    },
-    {
-      sentNo: options.sentNo ?? 0,
-      answerMs: 2_000,
-      sendsMax: options.sendsMax ?? 64,
-      sendBytesMax: 100_000,
-      budget,
-    },
-  )
-  const turn = () => vi.advanceTimersByTimeAsync(0)
-  async function validated(outcome = accepted) {
-    validations.shift()?.answer(outcome)
-    await turn()
-  }
-  async function appended(outcome: Outcome) {
-    appends.shift()?.answer(outcome)
-    await turn()
-  }
-  return { intake, budget, said, validations, appends, validated, appended, turn }
-}
 
 describe('the lane', () => {
   test('validates all at once, appends in order, answers in order', async () => {
@@ -202,42 +127,4 @@ test('a validation that does not answer is asked again, and ends the session aft
   expect(validations).toHaveLength(1)
   await vi.advanceTimersByTimeAsync(2_000)
   expect(said).toEqual([`end ${RefusalCode.UNAVAILABLE}`])
-})
-
-describe('bounds', () => {
-  test('the session is not read while it has too many sends', async () => {
-    const { intake, said, validated, appended } = bench({ sendsMax: 2 })
-    intake.accept(sendOf(1))
-    intake.accept(sendOf(2))
-    expect(said).toEqual(['pause'])
-    await validated()
-    await appended(stored)
-    expect(said).toEqual(['pause', 'stored 1', 'resume'])
-  })
-
-  test('nor while all sessions together have', async () => {
-    const { intake, said, validated, appended } = bench({ countMax: 1 })
-    intake.accept(sendOf(1))
-    await validated()
-    await appended(stored)
-    expect(said).toEqual(['pause', 'stored 1', 'resume'])
-  })
-
-  test('closing gives back what was taken, and settles who waits', async () => {
-    const { intake, said } = bench({ countMax: 1 })
-    intake.accept(sendOf(1))
-    const idle = intake.idle()
-    intake.close()
-    await idle
-    expect(said).toEqual(['pause', 'resume'])
-  })
-  test('an answer that ends the session gives back no more than was taken', async () => {
-    const { intake, budget, said, validated, appended } = bench({ countMax: 1 })
-    intake.accept(sendOf(1))
-    await validated()
-    await appended(refusal(RefusalCode.REPLACED))
-    expect(said).toEqual(['pause', `end ${RefusalCode.REPLACED}`, 'resume'])
-    budget.take(1)
-    expect(budget.isSpent()).toBe(true)
-  })
 })

@@ -19,8 +19,10 @@ import {
   appendable,
   type LaneSend,
   laneSend,
+  passOn,
   unsettle,
 } from './lane.ts'
+import { createPatience } from './patience.ts'
 import { createSendQueue, type SendBounds } from './send-queue.ts'
 import type { Outcome } from './writes.ts'
 
@@ -46,7 +48,7 @@ export interface IntakeParts {
 export interface IntakeOptions extends SendBounds {
   /** The last send number that the store had accepted when the session opened. */
   readonly sentNo: number
-  /** Within which each send has an answer, or the session ends. */
+  /** How long the device waits for an answer, or the end of the session (patience.ts). */
   readonly answerMs: number
 }
 
@@ -58,17 +60,17 @@ export interface Intake {
 }
 
 export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake {
-  const queue = createSendQueue(options, {
-    ...parts,
-    stalled: () => isClosed || parts.end(unavailable('sends have no answers')),
-  })
+  const queue = createSendQueue(options, { ...parts, passOn: (one) => void validate(one) })
   const { lane } = queue
-  const patience = createPatience(lane, options.answerMs, parts.end)
+  const patience = createPatience(lane, options.answerMs, () =>
+    parts.end(unavailable('a send has no answer')),
+  )
   let sentNo = options.sentNo
   let isClosed = false
   let repeat: NodeJS.Timeout | undefined
 
   async function validate(one: LaneSend): Promise<void> {
+    passOn(one)
     const state = afterVerdict(await parts.validate(one.send))
     // To ask again changes nothing; the patience bounds it.
     if (state !== undefined) one.state = state
@@ -99,6 +101,7 @@ export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake
       const answer = answerOf(oldest, sentNo)
       if (answer === undefined) break
       say(answer, oldest.since)
+      patience.answered()
       queue.leave()
     }
   }
@@ -114,10 +117,9 @@ export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake
     accept(send) {
       if (isClosed) return
       const one = laneSend(send, sentNo)
-      queue.enter(one)
+      if (!queue.enter(one)) return parts.end(unavailable('too much has no answer'))
       patience.begin()
-      if (one.state.at === 'validating') void validate(one)
-      else advance()
+      if (one.state.at === 'stored') advance()
     },
     idle: queue.empty,
     close() {
@@ -126,23 +128,6 @@ export function createIntake(parts: IntakeParts, options: IntakeOptions): Intake
       clearTimeout(repeat)
       queue.clear()
     },
-  }
-}
-
-/** Ends the session when its oldest send has waited too long: one timer, while there are any. */
-function createPatience(lane: readonly LaneSend[], answerMs: number, end: IntakeParts['end']) {
-  let timer: NodeJS.Timeout | undefined
-  function look() {
-    timer = undefined
-    const [oldest] = lane
-    if (oldest === undefined) return
-    const leftMs = oldest.since + answerMs - performance.now()
-    if (leftMs > 0) timer = setTimeout(look, leftMs)
-    else end(unavailable('a send has no answer'))
-  }
-  return {
-    begin: () => void (timer ??= setTimeout(look, answerMs)),
-    end: () => clearTimeout(timer),
   }
 }
 

@@ -1,21 +1,23 @@
 // The lane of one session's sends: what each of them is waiting for, and what may happen next.
 //
-//   validating -> accepted -> appending -> stored
-//        |                        |-> refused
-//        |-> refused              |-> unsettled -> accepted (again)
+//   held -> validating -> accepted -> appending -> stored
+//                |                        |-> refused
+//                |-> refused              |-> unsettled -> accepted (again)
 //
+// `held` is one for which the gateway has no place at the services yet (budget.ts).
 // `unsettled` is an append of which it is unknown whether it was committed, or that never got to the
 // store. While there is one, nothing more is appended; then it goes again with what is behind it.
 
 import { type Refusal, RefusalCode, type Rejected, type Send } from '@twotick/protocol'
 import type { SendAccepted, SendVerdict } from '@twotick/protocol/services'
+import type { Passage } from './budget.ts'
 import type { Outcome } from './writes.ts'
 
 /** `isRepetition`: the store may have it already. */
 type OnItsWay = { readonly accepted: SendAccepted; readonly isRepetition: boolean }
 
 export type SendState =
-  | { readonly at: 'validating' }
+  | { readonly at: 'held' | 'validating' }
   | ({ readonly at: 'accepted' | 'appending' | 'unsettled' } & OnItsWay)
   | { readonly at: 'stored'; readonly acceptedAtMs: number }
   | {
@@ -31,6 +33,8 @@ export interface LaneSend {
   readonly bytes: number
   /** When it came (performance.now()). */
   readonly since: number
+  /** When it was passed on to the services. */
+  passedAt: number | undefined
   state: SendState
 }
 
@@ -38,8 +42,19 @@ export interface LaneSend {
 export function laneSend(send: Send, sentNo: number): LaneSend {
   // What the store has said to have is answered without asking anybody.
   const isStored = send.no <= sentNo
-  const state: SendState = isStored ? { at: 'stored', acceptedAtMs: 0 } : { at: 'validating' }
-  return { send, bytes: sizeOf(send), since: performance.now(), state }
+  const state: SendState = isStored ? { at: 'stored', acceptedAtMs: 0 } : { at: 'held' }
+  return { send, bytes: sizeOf(send), since: performance.now(), passedAt: undefined, state }
+}
+
+/** It has its place at the services: it is being validated from now on. */
+export function passOn(one: LaneSend): void {
+  one.state = { at: 'validating' }
+  one.passedAt ??= performance.now()
+}
+
+/** How it went with its place, if it had one. */
+export function passageOf({ passedAt }: LaneSend, isAnswered: boolean): Passage | undefined {
+  return passedAt === undefined ? undefined : { tookMs: performance.now() - passedAt, isAnswered }
 }
 
 /** Also what the send costs beside its content: many small ones are not free. */
@@ -92,12 +107,12 @@ export function afterOutcome(
   }
 }
 
-/** What goes to the store now, in order: nothing passes one that is still being validated. */
+/** What goes to the store now, in order: nothing passes one that has no verdict yet. */
 export function appendable(lane: readonly LaneSend[]): LaneSend[] {
   const found: LaneSend[] = []
   if (lane.some(({ state }) => state.at === 'unsettled')) return found
   for (const each of lane) {
-    if (each.state.at === 'validating') break
+    if (each.state.at === 'held' || each.state.at === 'validating') break
     if (each.state.at === 'accepted') found.push(each)
   }
   return found

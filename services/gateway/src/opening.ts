@@ -1,6 +1,15 @@
 // A session at the store. It is opened after the newest one that there was when the device said Hello,
 // and only if that is still the newest: what a gateway has given up may be carried out at any time,
 // and would otherwise end the session that the device has opened elsewhere meanwhile.
+//
+// It does not put two connections of a device in order. Where another session was opened since the
+// look, this one is opened after that: the other one may be an opening that was given up, and has
+// nobody. It may also be of a newer connection of the device, where this one is dead and the gateway
+// does not know yet; then the newer session ends as replaced. That can happen while a gateway is at
+// work on a Hello (`answerMs`) and no later, and the device knows what to think of it (protocol, §3).
+//
+// The look goes out with the authentication and not after it, or every opening would take one round
+// trip more. It costs the store one read for whoever says Hello, as that costs the directory.
 
 import { unary, type UnaryOptions } from '@twotick/chassis'
 import { type DeviceAddress, type Refusal, RefusalCode } from '@twotick/protocol'

@@ -40,7 +40,8 @@ export function createReception(parts: ReceptionParts, options: ReceptionOptions
     })
     // In this order: from here on doorbells are heard, then they find their way here, and what was
     // appended before that is seen by the first fetch.
-    const isNewest = registry.enter(connection) && (await takeOver(connection, takeover))
+    const leftMs = opened.answerBy - performance.now()
+    const isNewest = registry.enter(connection) && (await takeOver(connection, takeover, leftMs))
     if (!isNewest) return end(connection, RefusalCode.REPLACED)
     connection.begin(welcomeOf(opened, options))
     if (options.isDraining()) end(connection, RefusalCode.GOING_AWAY, jittered(1_000))

@@ -2,7 +2,7 @@
 // device until then is told to end the older one. Where Redis does not answer, reconciliation finds
 // the older one within ten seconds.
 
-import type { Bus, Scope } from '@twotick/chassis'
+import { type Bus, Failure, type Scope } from '@twotick/chassis'
 import {
   clearPresence,
   dropLease,
@@ -59,11 +59,17 @@ export function holdLease(
   return lease
 }
 
-/** Makes the session known. False: a newer session of the device is open elsewhere. */
-export async function takeOver(session: LiveSession, parts: TakeoverParts): Promise<boolean> {
+/**
+ * Makes the session known, within `leftMs`. False: a newer session of the device is open elsewhere.
+ */
+export async function takeOver(
+  session: LiveSession,
+  parts: TakeoverParts,
+  leftMs: number,
+): Promise<boolean> {
   const { gatewayId, redis, bus, lease, events } = parts
   try {
-    const outcome = await writePresence(redis, presenceOf(gatewayId, session))
+    const outcome = await within(leftMs, writePresence(redis, presenceOf(gatewayId, session)))
     if (outcome.at === 'replaced') return false
     const { former } = outcome
     if (former === undefined || former.gatewayId === gatewayId) return true
@@ -76,6 +82,18 @@ export async function takeOver(session: LiveSession, parts: TakeoverParts): Prom
     lease.rewriteSoon()
   }
   return true
+}
+
+/** Redis has a deadline of its own, which may be later than the device's. */
+async function within<T>(leftMs: number, answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const failure = new Failure('DEADLINE_EXCEEDED', 'no time was left for the presence')
+  const timer = setTimeout(() => late.reject(failure), leftMs)
+  try {
+    return await Promise.race([answer, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Takes its presence away, if it is still the holder. What cannot be taken away hurts nobody. */

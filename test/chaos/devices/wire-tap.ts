@@ -115,9 +115,10 @@ function recordPushed(history: DeviceHistory, entries: readonly Entry[]): void {
   history.record({ at: 'pushed', firstSeq: first.seq, of })
 }
 
-/** How long things had no answer: each send, and the connection until its Welcome. */
+/** How long nothing was answered: while sends were without an answer, and until the Welcome. */
 function createWaits(history: DeviceHistory) {
   let dialledAt: number | undefined = performance.now()
+  let answeredAt = -Infinity
   let unanswered: { readonly no: number; readonly sentAt: number }[] = []
 
   function record(what: 'send' | 'welcome', since: number): void {
@@ -131,7 +132,10 @@ function createWaits(history: DeviceHistory) {
       dialledAt = undefined
     }
     const through = unanswered.filter((each) => each.no <= no)
-    if (through[0]) record('send', through[0].sentAt)
+    if (through[0]) {
+      record('send', Math.max(through[0].sentAt, answeredAt))
+      answeredAt = performance.now()
+    }
     unanswered = unanswered.filter((each) => each.no > no)
   }
 
