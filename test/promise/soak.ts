@@ -99,12 +99,15 @@ async function holdOpen(stack: Stack): Promise<boolean> {
     await sleep(measureMs)
     return ((figures.total() - before) * 1_000) / measureMs
   }
-  await sleep(5_000)
+  await sleep(Math.min(WARM_MS, measureMs))
   const fresh = await perSecond()
   const end = await holdTransaction(stack)
   progress.say('a transaction is held open')
-  await sleep(Math.max(0, holdMinutes * 60_000 - measureMs))
-  const held = await perSecond()
+  let held = fresh
+  for (let leftMs = holdMinutes * 60_000; leftMs > 0; leftMs -= measureMs) {
+    held = await perSecond()
+    progress.say(`${held.toFixed(0)} messages a second; ${fresh.toFixed(0)} fresh`)
+  }
   await end()
   const kept = held / fresh
   const isKept = kept >= KEPT_MIN
