@@ -19,7 +19,9 @@ const fetchSql = `
     select account_id, head_seq,
            case $2::smallint when d1 then a1 when d2 then a2 when d3 then a3
                              when d4 then a4 when d5 then a5 end as acked_seq
-      from mailbox.mailbox where account_id = $1::uuid
+      from mailbox.mailbox where account_id >= $1::uuid and account_id <= $1::uuid
+     /* on Citus: and account_id = $1::uuid */
+     order by account_id desc limit 1 -- its newest version first: newest.ts
   )
   select m.head_seq, m.acked_seq, e.seq, e.tag, e.expires_at_ms, e.sealed, e.found
     from m

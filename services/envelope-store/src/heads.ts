@@ -4,6 +4,7 @@
 import { addressKey, type DeviceAddress } from '@twotick/protocol'
 import type { GetHeadsReply, Head } from '@twotick/protocol/services'
 import { smallintArray, uuidArray } from './binary-array.ts'
+import { newestMailbox, newestSender } from './newest.ts'
 import { EPOCH_CHANGED } from './outcome.ts'
 import { type Database, rowsByShard, withQueries } from './transaction.ts'
 
@@ -14,9 +15,7 @@ const headsSql = `
          case d.device_id when m.d1 then m.a1 when m.d2 then m.a2 when m.d3 then m.a3
                           when m.d4 then m.a4 when m.d5 then m.a5 end as acked_seq
     from unnest($1::uuid[], $2::smallint[]) d(account_id, device_id)
-    join mailbox.mailbox m on m.account_id = d.account_id
-    join mailbox.sender s on s.account_id = d.account_id and s.device_id = d.device_id
-    /* on Citus: where m.account_id = any($1::uuid[]) and s.account_id = any($1::uuid[]) */`
+    cross join ${newestMailbox} m cross join ${newestSender} s`
 
 interface HeadRow {
   account_id: string

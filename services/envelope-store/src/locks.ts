@@ -7,6 +7,7 @@ import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protoco
 import { smallintArray, uuidArray } from './binary-array.ts'
 import { createPicture, type Picture } from './draft.ts'
 import type { Cursor } from './mailbox.ts'
+import { lockedMailbox, lockedSender } from './newest.ts'
 import { type Queries, rowsByShard } from './transaction.ts'
 
 export interface MailboxRow {
@@ -26,21 +27,15 @@ export interface MailboxRow {
   a5: number | null
 }
 
+// In the order of the arrays: a lateral row is looked for when it is its turn.
 const lockMailboxesSql = `
-  select account_id, head_seq, floor_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5
-    from mailbox.mailbox
-   where account_id = any($1::uuid[])
-   order by account_id
-     for update`
+  select m.account_id, m.head_seq, m.floor_seq, m.bytes,
+         m.d1, m.a1, m.d2, m.a2, m.d3, m.a3, m.d4, m.a4, m.d5, m.a5
+    from unnest($1::uuid[]) d(account_id) cross join ${lockedMailbox} m`
 
 const lockSendersSql = `
   select s.account_id, s.device_id, s.session, s.sent_no, int8send(s.sent_tag) as sent_tag
-    from mailbox.sender s
-    join unnest($1::uuid[], $2::smallint[]) d(account_id, device_id)
-      on s.account_id = d.account_id and s.device_id = d.device_id
-    /* on Citus: where s.account_id = any($1::uuid[]) */
-   order by s.account_id, s.device_id
-     for update of s`
+    from unnest($1::uuid[], $2::smallint[]) d(account_id, device_id) cross join ${lockedSender} s`
 
 const clockSql = `select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms`
 

@@ -5,6 +5,7 @@
 import { bigintArray, byteaArray, smallintArray, tagArray, uuidArray } from './binary-array.ts'
 import type { Draft } from './draft.ts'
 import { SLOT_COUNT } from './mailbox.ts'
+import { newestMailbox, newestSender } from './newest.ts'
 import { lastByShard, type Queries } from './transaction.ts'
 
 /** Writes the draft within the transaction that holds its locks, together with its commit. */
@@ -28,7 +29,8 @@ const updateMailboxesSql = `
                 $8::smallint[], $9::bigint[], $10::smallint[], $11::bigint[],
                 $12::smallint[], $13::bigint[])
       d(account_id, head_seq, bytes, d1, a1, d2, a2, d3, a3, d4, a4, d5, a5)
-   where m.account_id = d.account_id /* on Citus: and m.account_id = any($1::uuid[]) */`
+    cross join ${newestMailbox} newest
+   where m.ctid = newest.ctid /* on Citus: and m.account_id = any($1::uuid[]) */`
 
 function updateMailboxes(tx: Queries, draft: Draft): void {
   const mailboxes = [...draft.changedMailboxes]
@@ -57,8 +59,8 @@ const updateSendersSql = `
      set session = d.session, sent_no = d.sent_no, sent_tag = d.sent_tag
     from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[])
       d(account_id, device_id, session, sent_no, sent_tag)
-   where s.account_id = d.account_id and s.device_id = d.device_id
-     /* on Citus: and s.account_id = any($1::uuid[]) */`
+    cross join ${newestSender} newest
+   where s.ctid = newest.ctid /* on Citus: and s.account_id = any($1::uuid[]) */`
 
 function updateSenders(tx: Queries, draft: Draft): void {
   const senders = [...draft.changedSenders]
@@ -140,11 +142,12 @@ const raiseFloorsSql = `
   update mailbox.mailbox m
      set floor_seq = greatest(m.floor_seq, coalesce(
            (select e.seq - 1 from mailbox.entry e
-             where e.account_id = m.account_id
+             where e.account_id = m.account_id /* on Citus: and e.account_id = any($1::uuid[]) */
                and e.seq > greatest(m.floor_seq, coalesce(least(m.a1, m.a2, m.a3, m.a4, m.a5), 0))
              order by e.seq limit 1),
            m.head_seq))
-   where m.account_id = any($1::uuid[])`
+    from unnest($1::uuid[]) d(account_id) cross join ${newestMailbox} newest
+   where m.ctid = newest.ctid /* on Citus: and m.account_id = any($1::uuid[]) */`
 
 /** Up to the first entry that is left, a mailbox is empty: what is counted by head and floor. */
 function raiseFloors(tx: Queries, { emptied }: Draft): void {
