@@ -2,41 +2,15 @@
 // store has each once and in order.
 
 import fc from 'fast-check'
-import { EnvelopeType, type Refusal, RefusalCode, type Send } from '@twotick/protocol'
-import type { SendVerdict } from '@twotick/protocol/services'
+import { RefusalCode } from '@twotick/protocol'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { accepted, refusal, sendOf, stored, UNKNOWN } from '../test/intake-bench.ts'
 import { createBudget } from './budget.ts'
 import { createIntake } from './intake.ts'
 import type { Outcome } from './writes.ts'
 
-const UNKNOWN: Outcome = { $case: 'unknown', value: { retryAfterMs: 10 } }
-
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
-
-function sendOf(no: number, prevNo: number): Send {
-  return {
-    no,
-    prevNo,
-    tag: new Uint8Array(8),
-    to: undefined,
-    rosterVersion: 0,
-    type: EnvelopeType.MESSAGE,
-    lifetimeS: 0,
-    ciphertext: new Uint8Array(),
-    parts: [],
-  }
-}
-
-function refusal(code: RefusalCode): { $case: 'refusal'; value: Refusal } {
-  return { $case: 'refusal', value: { code, detail: '', retryAfterMs: 0 } }
-}
-
-const stored: Outcome = { $case: 'stored', value: { acceptedAtMs: 1 } }
-const accepted: SendVerdict['outcome'] = {
-  $case: 'accepted',
-  value: { recipientAccountIds: [], lifetimeS: 60 },
-}
 
 /** What becomes of an append: `late` is told as unknown first and then carried out all the same. */
 const fate = fc.constantFrom('ok', 'ok', 'ok', 'unknown', 'lost', 'unsent', 'late' as const)
