@@ -63,9 +63,10 @@ seconds for 100,000 messages by process. Leaves a page with plots and the figure
                     CPU is then not seen
   --token <token>   its registration token
   --out <folder>    for report.html and result.json (default .twotick/bench)`,
-  'bench-cost': `npm run bench:cost [-- <options>]
+  'bench-cost': `npm run bench:cost [-- <options>] [<workload>]
 
-Where the microseconds of one message go: the online workload, each service with a CPU profile.
+Where the microseconds of one message go: one of the workloads of npm run bench (default: online), each
+service with a CPU profile.
 
   --seconds <n>     measured (default 20)
   --warm-up <n>     seconds before that (default 20)
