@@ -7,9 +7,12 @@ import { releaseBefore } from './release-before.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** What no longer fits; empty if all does, or there is nothing to compare with. */
+/** What no longer fits; empty if all does. Without git's history there is nothing to compare with. */
 export function wireDifferences(before = releaseBefore()): string {
-  if (before === undefined) return ''
+  if (before === undefined) {
+    console.log('       wire: not compared, as there is no history of git here')
+    return ''
+  }
   const options = { cwd: ROOT, maxBuffer: 16 * 1_048_576 }
   const archive = spawnSync('git', ['archive', before, 'buf.yaml', 'proto'], options)
   if (archive.status !== 0) return archive.stderr.toString()
