@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { CommandError, EXIT } from './command-error.ts'
 import { block, unblock } from './commands/block.ts'
 import { chat } from './commands/chat.ts'
+import { deleteAccount } from './commands/delete-account.ts'
 import { listDevices, unlink } from './commands/devices.ts'
 import { addToGroup, createGroup, listGroups } from './commands/group.ts'
 import { link } from './commands/link.ts'
@@ -106,6 +107,13 @@ On the primary device:  ${TWOTICK} --as alice link <code>`,
     .description('unlink a device: it gets nothing more')
     .argument('<device>', `its number, as ${TWOTICK} devices lists it`, parseNumber)
     .action((device, _options, command) => unlink(globals(command), device))
+
+  program
+    .command('delete-account')
+    .description('delete your account, for good: all its devices, and what waits for them')
+    .argument('<handle>', 'yours, against accidents')
+    .addHelpText('after', '\nOnly the primary device may do that.')
+    .action((handle, _options, command) => deleteAccount(globals(command), handle))
 
   program
     .command('block')

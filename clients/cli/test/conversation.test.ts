@@ -105,6 +105,20 @@ test('who is blocked is told no more than that nobody is there', async () => {
   expect(await machine.run('--as', alice, 'send', bob, 'hi')).toMatchObject({ code: 0 })
 })
 
+test('an account is deleted by its own handle only, and its profile with it', async () => {
+  // Goal: nobody is there any more, and neither is a key on the disk.
+  const [alice, bob] = await twoPeople('i')
+  const mistaken = await machine.run('--as', bob, 'delete-account', alice)
+  expect(mistaken).toMatchObject({ code: 2, out: '' })
+  expect(await machine.run('--as', alice, 'send', bob, 'still there?')).toMatchObject({ code: 0 })
+
+  expect(await machine.run('--as', bob, 'delete-account', bob)).toMatchObject({ code: 0 })
+  const refused = await machine.run('--as', alice, 'send', bob, 'and now?')
+  expect(refused).toMatchObject({ code: 1 })
+  expect(refused.err).toContain('There is nobody called')
+  expect(await machine.run('--as', bob, 'listen', '--drain')).toMatchObject({ code: 4 })
+})
+
 test("a message that is far too long is refused, and in nobody's way", async () => {
   // Goal: it is not kept for a relay that will never take it; the next one goes.
   const [alice, bob] = await twoPeople('h')
