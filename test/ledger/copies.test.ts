@@ -40,4 +40,36 @@ describe('a storage that is put back to an old copy', () => {
     const { findings } = judge({ run, devices: [alice, linked] })
     expect(findings.filter(({ kind }) => kind === 'wrongEnds')).toEqual([])
   })
+
+  describe('what it has again', () => {
+    const gets = (t: number, no: number): DeviceEvent[] => [
+      { t, at: 'kept', of: [[`alice/1#${no}`, no === 1 ? 'one' : 'two']] },
+      { t, at: 'received', of: `alice/1#${no}` },
+    ]
+    /** Bob's device is put back to a copy from before message 2, whose ack got lost. */
+    function foundAfter(events: readonly DeviceEvent[]): string[] {
+      const { run, alice, bob, bob2 } = goodRun()
+      const bobs = bob.flatMap((event): DeviceEvent[] => {
+        if (event.at === 'pushed' && event.firstSeq === 2) return [{ t: 940, at: 'copied' }, event]
+        if (event.at !== 'present') return [event]
+        const welcome: DeviceEvent = { t: 971, at: 'welcome', session: 2, epoch: 'e', ackedSeq: 1 }
+        return [{ t: 970, at: 'restored' }, welcome, ...events, event]
+      })
+      const { findings } = judge({ run, devices: [alice, bobs, bob2] })
+      return findings.map(({ kind }) => kind)
+    }
+    it('may be what came after the copy was made', () => {
+      expect(foundAfter(gets(980, 2))).toEqual([])
+    })
+    it('must not be what the copy has', () => {
+      const kinds = foundAfter([...gets(980, 1), ...gets(981, 2)])
+      expect(new Set(kinds)).toEqual(new Set(['twice']))
+    })
+    it('must not come once more after that', () => {
+      expect(foundAfter([...gets(980, 2), ...gets(981, 2)])).toEqual(['twice', 'twice'])
+    })
+    it('comes in its order', () => {
+      expect(foundAfter([...gets(980, 2), ...gets(981, 1)])).toContain('outOfOrder')
+    })
+  })
 })

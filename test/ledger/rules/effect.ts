@@ -5,12 +5,16 @@ import type { Finding } from '../finding.ts'
 import { type MessageName, numberOf, senderOf } from '../history.ts'
 import type { MessageAccount } from '../message-account.ts'
 
-/** Kept twice; or handed to the application again, though no restart had found it waiting. */
+/**
+ * Kept twice; or handed to the application again, though no restart had found it waiting. What a device
+ * had only after a copy of its storage was made is gone where that copy takes its place.
+ */
 export function findTwice(devices: readonly DeviceAccount[]): Finding[] {
   return devices.flatMap(({ device, history }) => {
     const findings: Finding[] = []
-    const kept = new Set<MessageName>()
-    const received = new Set<MessageName>()
+    let kept = new Set<MessageName>()
+    let received = new Set<MessageName>()
+    let copy = { kept, received }
     const again = (message: MessageName, what: string) =>
       findings.push({ kind: 'twice', device, message, what })
     for (const event of history) {
@@ -27,21 +31,29 @@ export function findTwice(devices: readonly DeviceAccount[]): Finding[] {
       } else if (event.at === 'received') {
         if (received.has(event.of)) again(event.of, 'handed to the application again')
         received.add(event.of)
+      } else if (event.at === 'copied') {
+        copy = { kept: new Set(kept), received: new Set(received) }
+      } else if (event.at === 'restored') {
+        kept = new Set(copy.kept)
+        received = new Set(copy.received)
       }
     }
     return findings
   })
 }
 
-/** As kept on the device: of one sender, in the order of its numbers. */
+/** As kept on the device: of one sender, in the order of its numbers. A copy goes on from its own. */
 export function findOutOfOrder(
   messages: ReadonlyMap<MessageName, MessageAccount>,
   devices: readonly DeviceAccount[],
 ): Finding[] {
   return devices.flatMap(({ device, history }) => {
     const findings: Finding[] = []
-    const lastNos = new Map<string, number>()
+    let lastNos = new Map<string, number>()
+    let copy = lastNos
     for (const event of history) {
+      if (event.at === 'copied') copy = new Map(lastNos)
+      else if (event.at === 'restored') lastNos = new Map(copy)
       if (event.at !== 'kept') continue
       for (const [name] of event.of) {
         if (messages.get(name)?.isAgain) continue
