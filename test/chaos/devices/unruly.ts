@@ -34,6 +34,8 @@ const RUINOUS = 0.01
 const REPLAYED = 0.15
 const HOLED = 0.05
 const SWAPPED = 0.05
+/** Numbers that a run does not come to. */
+const HOLE = 1_000_000
 
 interface Unruly {
   readonly raw: RawDevice
@@ -153,8 +155,11 @@ async function doSomething(one: Unruly, session: RawConnection, to: string): Pro
     return session.send({ $case: 'send', value: one.last })
   }
   if (random.chance(HOLED)) {
-    // Refused, and stored nowhere: nobody has written it down as sent.
-    const bad = { ...(await make(to, one.lastNo + 2)), prevNo: one.lastNo + 1 }
+    // Never stored, and nobody has written it down as sent: no other message comes to these numbers.
+    // (With the next but one it was stored once, and the message that had that number was not: it was
+    // judged again behind one whose outcome was not known, after the number that it lacked.)
+    const no = one.lastNo + HOLE
+    const bad = { ...(await make(to, no)), prevNo: no - 1 }
     return session.send({ $case: 'send', value: bad })
   }
   const sends = [await number(one, to)]
