@@ -8,6 +8,13 @@ import pg from 'pg'
 // Those of one account lie in one place: `mailbox` first, the others beside it.
 const TABLES = ['mailbox.mailbox', 'mailbox.sender', 'mailbox.entry']
 
+// As they are on one Postgres (0003-keys.sql); Citus distributes no table with triggers, and moves the
+// shards of those with a primary key.
+const WITH_KEYS = [
+  { table: 'mailbox.mailbox', key: 'account_id', index: 'mailbox.mailbox_by_account' },
+  { table: 'mailbox.sender', key: 'account_id, device_id', index: 'mailbox.sender_by_device' },
+]
+
 const DISTRIBUTE_MS_MAX = 3_600_000
 
 /**
@@ -20,6 +27,7 @@ export async function distribute(url: string, log?: Logger): Promise<void> {
   await client.connect()
   try {
     const workers = await countWorkers(client)
+    await giveBackPrimaryKeys(client)
     for (const table of TABLES) {
       if (await isDistributed(client, table)) continue
       await client.query(`select create_distributed_table($1, 'account_id', colocate_with => $2)`, [
@@ -31,6 +39,21 @@ export async function distribute(url: string, log?: Logger): Promise<void> {
     }
   } finally {
     await client.end()
+  }
+}
+
+async function giveBackPrimaryKeys(client: pg.Client): Promise<void> {
+  for (const { table, key, index } of WITH_KEYS) {
+    const { rowCount: hasKeys } = await client.query(
+      `select from pg_trigger where tgrelid = $1::regclass and tgname = 'keep_key'`,
+      [table],
+    )
+    if (hasKeys === 0) continue
+    // One query, so one transaction.
+    await client.query(`
+      alter table ${table} add primary key (${key});
+      drop trigger keep_key on ${table};
+      drop index ${index}`)
   }
 }
 

@@ -2,6 +2,33 @@
 
 CREATE SCHEMA mailbox;
 
+CREATE FUNCTION mailbox.keep_mailbox_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if tg_op = 'DELETE' then
+    delete from mailbox.mailbox_key where account_id = old.account_id;
+    return old;
+  end if;
+  insert into mailbox.mailbox_key (account_id) values (new.account_id) on conflict do nothing;
+  if not found then return null; end if;
+  return new;
+end
+$$;
+
+CREATE FUNCTION mailbox.keep_sender_key() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into mailbox.sender_key (account_id, device_id) values (new.account_id, new.device_id)
+    on conflict do nothing;
+  if not found then return null; end if;
+  return new;
+end
+$$;
+
 CREATE TABLE mailbox.entry (
     account_id uuid NOT NULL,
     seq bigint NOT NULL,
@@ -44,6 +71,10 @@ CREATE TABLE mailbox.mailbox (
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
 
+CREATE TABLE mailbox.mailbox_key (
+    account_id uuid NOT NULL
+);
+
 CREATE TABLE mailbox.migration (
     number integer NOT NULL,
     name text NOT NULL,
@@ -60,20 +91,33 @@ CREATE TABLE mailbox.sender (
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
 
+CREATE TABLE mailbox.sender_key (
+    account_id uuid NOT NULL,
+    device_id smallint NOT NULL
+);
+
 ALTER TABLE ONLY mailbox.entry
     ADD CONSTRAINT entry_pkey PRIMARY KEY (account_id, seq);
 
 ALTER TABLE ONLY mailbox.epoch_counter
     ADD CONSTRAINT epoch_counter_pkey PRIMARY KEY (only_row);
 
-ALTER TABLE ONLY mailbox.mailbox
-    ADD CONSTRAINT mailbox_pkey PRIMARY KEY (account_id);
+ALTER TABLE ONLY mailbox.mailbox_key
+    ADD CONSTRAINT mailbox_key_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY mailbox.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
 
-ALTER TABLE ONLY mailbox.sender
-    ADD CONSTRAINT sender_pkey PRIMARY KEY (account_id, device_id);
+ALTER TABLE ONLY mailbox.sender_key
+    ADD CONSTRAINT sender_key_pkey PRIMARY KEY (account_id, device_id);
+
+CREATE INDEX mailbox_by_account ON mailbox.mailbox USING btree (account_id);
+
+CREATE INDEX sender_by_device ON mailbox.sender USING btree (account_id, device_id);
+
+CREATE TRIGGER keep_key BEFORE INSERT OR DELETE ON mailbox.mailbox FOR EACH ROW EXECUTE FUNCTION mailbox.keep_mailbox_key();
+
+CREATE TRIGGER keep_key BEFORE INSERT ON mailbox.sender FOR EACH ROW EXECUTE FUNCTION mailbox.keep_sender_key();
 
 GRANT USAGE ON SCHEMA mailbox TO twotick_store;
 
