@@ -80,13 +80,16 @@ function createTap(history: DeviceHistory) {
     up(frame: Up['frame']): void {
       if (frame?.$case === 'ack') history.record({ at: 'ack', seq: frame.value.seq })
       if (frame?.$case === 'send') waits.sent(frame.value.no)
+      if (frame?.$case === 'hello') waits.helloSaid()
     },
     down(frame: Down['frame']): void {
       switch (frame?.$case) {
+        case 'challenge':
+          return waits.challenged()
         case 'welcome': {
           const { session, epoch, ackedSeq } = frame.value
           history.record({ at: 'welcome', session, epoch, ackedSeq })
-          return waits.answered('welcome')
+          return waits.welcomed()
         }
         case 'refused':
         case 'goodbye':
@@ -96,9 +99,9 @@ function createTap(history: DeviceHistory) {
         case 'missed':
           return history.record({ at: 'missed', ...frame.value })
         case 'stored':
-          return waits.answered('send', frame.value.lastNo)
+          return waits.answered(frame.value.lastNo)
         case 'rejected':
-          return waits.answered('send', frame.value.no)
+          return waits.answered(frame.value.no)
       }
     },
     ended,
@@ -115,36 +118,52 @@ function recordPushed(history: DeviceHistory, entries: readonly Entry[]): void {
   history.record({ at: 'pushed', firstSeq: first.seq, of })
 }
 
-/** How long nothing was answered: while sends were without an answer, and until the Welcome. */
+/**
+ * How long nothing was answered: while sends were without an answer, and until the Welcome; there not
+ * the time that the device itself takes for its Hello, which some never say.
+ */
 function createWaits(history: DeviceHistory) {
-  let dialledAt: number | undefined = performance.now()
+  let isWelcomed = false
+  let owedMs = 0
+  let owedSince: number | undefined = performance.now()
   let answeredAt = -Infinity
   let unanswered: { readonly no: number; readonly sentAt: number }[] = []
 
-  function record(what: 'send' | 'welcome', since: number): void {
-    const ms = Math.round(performance.now() - since)
+  function record(what: 'send' | 'welcome', waitedMs: number): void {
+    const ms = Math.round(waitedMs)
     if (ms >= LONG_WAIT_MS) history.record({ at: 'waited', ms, what })
   }
 
-  function answered(what: 'send' | 'welcome', no = 0): void {
-    if (what === 'welcome' && dialledAt !== undefined) {
-      record(what, dialledAt)
-      dialledAt = undefined
-    }
+  function challenged(): void {
+    if (owedSince !== undefined) owedMs += performance.now() - owedSince
+    owedSince = undefined
+  }
+
+  function welcomed(): void {
+    challenged()
+    if (!isWelcomed) record('welcome', owedMs)
+    isWelcomed = true
+  }
+
+  function answered(no: number): void {
     const through = unanswered.filter((each) => each.no <= no)
     if (through[0]) {
-      record('send', Math.max(through[0].sentAt, answeredAt))
-      answeredAt = performance.now()
+      const nowMs = performance.now()
+      record('send', nowMs - Math.max(through[0].sentAt, answeredAt))
+      answeredAt = nowMs
     }
     unanswered = unanswered.filter((each) => each.no > no)
   }
 
   return {
+    challenged,
+    helloSaid: () => void (owedSince ??= performance.now()),
+    welcomed,
     sent: (no: number) => void unanswered.push({ no, sentAt: performance.now() }),
     answered,
     ended(): void {
-      answered('welcome')
-      answered('send', Infinity)
+      welcomed()
+      answered(Infinity)
     },
   }
 }
