@@ -15,11 +15,16 @@ import { once } from 'node:events'
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
 const MIB = 1024 * 1024
+
+/** How long a file system that nobody should use any more may be in use. */
+const BUSY_MS = 10_000
+const BUSY_LOOK_MS = 50
 
 /** For the outer file system's own records. */
 const OVERHEAD_MIB = 32
@@ -89,7 +94,7 @@ export async function openDisk({ mib, flushes = true }: DiskOptions): Promise<Di
     await makeFileSystem(image, mib + OVERHEAD_MIB)
     await run('mount', ['-o', 'loop', image, cache])
     await makeFileSystem(sectors, mib)
-    await run('umount', [cache])
+    await unmount(cache)
     await mount()
     chmodSync(folder, 0o711)
   }
@@ -103,8 +108,8 @@ export async function openDisk({ mib, flushes = true }: DiskOptions): Promise<Di
     folder,
     cutPower: () => shutDown(cache),
     async powerOn() {
-      await run('umount', [folder])
-      await run('umount', [cache])
+      await unmount(folder)
+      await unmount(cache)
       await mount()
     },
     async fill() {
@@ -118,6 +123,23 @@ export async function openDisk({ mib, flushes = true }: DiskOptions): Promise<Di
     },
     drain: () => rmSync(ballast, { force: true }),
     close,
+  }
+}
+
+/**
+ * What is mounted from a file of it lets go a moment later; and a container that is being started on
+ * the machine has all mounts for as long as that takes.
+ */
+async function unmount(folder: string): Promise<void> {
+  const until = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      return void (await run('umount', [folder]))
+    } catch (error) {
+      const isBusy = (error as Error).message.includes('busy')
+      if (!isBusy || performance.now() > until) throw error
+      await sleep(BUSY_LOOK_MS)
+    }
   }
 }
 
