@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { requireBinary } from './binaries.ts'
 
 const AUTHORITY_DAYS = 3_650
@@ -39,7 +39,7 @@ export function makeAuthority(folder: string): void {
 /** Issues a certificate by the folder's authority: `tls.crt` and `tls.key` in a folder of its name. */
 export function issueCertificate(folder: string, subject: Subject): CertificateFiles {
   const { name, alternativeNames } = subject
-  const own = join(folder, name)
+  const own = resolve(folder, name) // openssl runs in the folder
   mkdirSync(own, { recursive: true })
   const request = join(own, 'request')
   const extensions = join(own, 'extensions')

@@ -67,7 +67,7 @@ it('send --trace says the id, the page and what to type; trace shows the tree', 
   expect(code).toBe(0)
   const [, traceId] = /trace {2}([0-9a-f]{32})/.exec(out) ?? []
   expect(out).toContain(`${jaeger.url}/trace/${traceId}`)
-  expect(out).toContain('trace 1')
+  expect(out).toContain('--as alice trace 1')
   await listening.shows('hi')
 
   const shown = await show('1')

@@ -32,7 +32,7 @@ export async function send(options: GlobalOptions, given: SendArguments): Promis
     const { acceptedAtMs } = await firstTick(sent, opened, given.timeout ?? FIRST_TICK_S)
     if (!options.json) {
       console.log(`${colors.green('✓')}   ${clock(acceptedAtMs)}  the relay has it, for ${name}`)
-      if (sent.traceId !== undefined) sayTrace(sent.traceId, sent.no, given.jaeger)
+      if (sent.traceId !== undefined) sayTrace(sent.traceId, sent.no, opened, given.jaeger)
     }
     const outcome = given.wait ? await secondTick(sent, given.timeout) : undefined
     if (options.json) {
@@ -49,10 +49,10 @@ export async function send(options: GlobalOptions, given: SendArguments): Promis
 }
 
 /** The relay does not say whether it traces: that would tell who may. */
-function sayTrace(traceId: string, no: number, jaegerUrl: string): void {
+function sayTrace(traceId: string, no: number, { profile }: Opened, jaegerUrl: string): void {
   console.log(`    trace  ${traceId}, if the operator lets you`)
   console.log(`           ${colors.dim(openJaeger(jaegerUrl).pageOf(traceId))}`)
-  console.log(`           ${colors.dim(`${TWOTICK} trace ${no}`)}`)
+  console.log(`           ${colors.dim(`${TWOTICK} --as ${profile} trace ${no}`)}`)
 }
 
 async function textOf(words: readonly string[]): Promise<string> {
