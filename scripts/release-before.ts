@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
-const WIRE_AND_SCHEMA = ['proto', 'services/*/migrations']
+const WIRE_AND_SCHEMA = ['proto', 'services/*/migrations/*']
 
 /** Undefined: there is no git here, or not enough of its history. */
 export function releaseBefore(): string | undefined {
