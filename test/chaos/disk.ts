@@ -23,7 +23,7 @@ const run = promisify(execFile)
 const MIB = 1024 * 1024
 
 /** How long a file system that nobody should use any more may be in use. */
-const BUSY_MS = 10_000
+const BUSY_MS = 60_000
 const BUSY_LOOK_MS = 50
 
 /** For the outer file system's own records. */
