@@ -63,6 +63,10 @@ CREATE TABLE directory.migration (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE directory.retired_key (
+    digest bytea NOT NULL
+);
+
 ALTER TABLE ONLY directory.account
     ADD CONSTRAINT account_handle_key UNIQUE (handle);
 
@@ -92,6 +96,9 @@ ALTER TABLE ONLY directory.member
 
 ALTER TABLE ONLY directory.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY directory.retired_key
+    ADD CONSTRAINT retired_key_pkey PRIMARY KEY (digest);
 
 CREATE INDEX account_unfinished ON directory.account USING btree (since) WHERE (state <> 'active'::text);
 
@@ -131,3 +138,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.device TO twotick_directory
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.key_package TO twotick_directory;
 
 GRANT SELECT,INSERT,DELETE ON TABLE directory.member TO twotick_directory;
+
+GRANT SELECT,INSERT ON TABLE directory.retired_key TO twotick_directory;

@@ -205,6 +205,7 @@ describe('Postgres', () => {
       'directory.key_package': ALL,
       'directory.member': ['select', 'insert', 'delete'],
       'directory.block': ['select', 'insert', 'delete'],
+      'directory.retired_key': ['select', 'insert'],
     },
   }
   let server: SecuredPostgres

@@ -47,8 +47,11 @@ async function leaveAll(transaction: Transaction, accountId: AccountId) {
 async function markDeleting(transaction: Transaction, accountId: AccountId) {
   await transaction.query({
     name: 'mark-devices-removing',
-    text: `update directory.device set intent = 'removing', since = now()
-      where account_id = $1::uuid and intent <> 'removing'`,
+    text: `with marked as (
+        update directory.device set intent = 'removing', since = now()
+        where account_id = $1::uuid and intent <> 'removing' returning public_key)
+      insert into directory.retired_key (digest) select sha256(public_key) from marked
+      on conflict do nothing`,
     values: [accountId],
   })
   await transaction.query({

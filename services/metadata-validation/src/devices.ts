@@ -34,8 +34,9 @@ export async function listDevices(snapshot: Snapshot, asker: DeviceAddress): Pro
 }
 
 /**
- * Links a device by its public key; repeated, it answers the same address. Refused: NOT_PRIMARY,
- * UNAUTHENTICATED, INVALID_REQUEST, DEVICE_LIMIT, LIMIT_REACHED (the account has used up its ids).
+ * Links a device by its public key; repeated, it answers the same address, and nothing comes of a
+ * repetition after the device was unlinked. Refused: NOT_PRIMARY, UNAUTHENTICATED, INVALID_REQUEST,
+ * DEVICE_LIMIT, LIMIT_REACHED (the account has used up its ids).
  */
 export async function linkDevice(
   transact: Transact,
@@ -118,6 +119,7 @@ async function addDevice(
   slot: Exclude<Slot, { at: 'refused' }>,
 ): Promise<Answer> {
   const accountId = account.account_id
+  if (await isTaken(transaction, publicKey)) return TAKEN
   const deviceId = await nextDeviceId(transaction, accountId)
   if (deviceId > DEVICE_ID_MAX) return refused(RefusalCode.LIMIT_REACHED, 'device ids')
   const evicts = slot.at === 'replacing' ? slot.evicted.device_id : null
@@ -130,11 +132,21 @@ async function addDevice(
       returning account_id, device_id, intent, evicts`,
     values: [accountId, deviceId, publicKey, name, evicts],
   })
-  if (row === undefined) {
-    return refused(RefusalCode.INVALID_REQUEST, 'public_key is another device’s')
-  }
+  if (row === undefined) return TAKEN
   if (evicts !== null) await markRemoving(transaction, { accountId, deviceId: evicts })
   return linked(row)
+}
+
+const TAKEN = refused(RefusalCode.INVALID_REQUEST, 'public_key is or was another device’s')
+
+async function isTaken(transaction: Transaction, publicKey: Uint8Array): Promise<boolean> {
+  const found = await transaction.query({
+    name: 'find-key',
+    text: `select from directory.device where public_key = $1::bytea
+      union all select from directory.retired_key where digest = sha256($1::bytea)`,
+    values: [publicKey],
+  })
+  return found.length > 0
 }
 
 async function nextDeviceId(transaction: Transaction, accountId: AccountId): Promise<number> {
@@ -168,8 +180,8 @@ export async function unlinkDevice(
 }
 
 /**
- * Takes an active device out of every roster; its account is locked. Nothing changes for a device
- * that is not active.
+ * Takes an active device out of every roster, and its key out of use; its account is locked. Nothing
+ * changes for a device that is not active.
  */
 export async function markRemoving(
   transaction: Transaction,
@@ -180,7 +192,10 @@ export async function markRemoving(
     text: `with marked as (
         update directory.device set intent = 'removing', since = now()
         where account_id = $1::uuid and device_id = $2::smallint and intent = 'active'
-        returning account_id, device_id),
+        returning account_id, device_id, public_key),
+      retired as (
+        insert into directory.retired_key (digest) select sha256(public_key) from marked
+        on conflict do nothing),
       gone as (
         delete from directory.key_package k using marked m
         where k.account_id = m.account_id and k.device_id = m.device_id)

@@ -36,8 +36,8 @@ export type Registered =
 const HANDLE = /^[a-z0-9._-]{1,32}$/
 
 /**
- * Makes an account. Repeated with the same key and handle it answers the same address. Refused:
- * INVALID_REQUEST, UNAUTHENTICATED, REGISTRATION_CLOSED, HANDLE_TAKEN.
+ * Makes an account. Repeated with the same key and handle it answers the same address, and nothing comes
+ * of a repetition after the account was deleted. Refused: INVALID_REQUEST, UNAUTHENTICATED, REGISTRATION_CLOSED, HANDLE_TAKEN.
  */
 export async function registerAccount(
   transact: Transact,
@@ -85,7 +85,8 @@ async function insertAccount(
     name: 'insert-primary',
     text: `insert into directory.device
         (account_id, device_id, public_key, name, is_primary, intent)
-      values ($1::uuid, $2::smallint, $3::bytea, '', true, 'adding')
+      select $1::uuid, $2::smallint, $3::bytea, '', true, 'adding'
+      where not exists (select from directory.retired_key where digest = sha256($3::bytea))
       on conflict (public_key) do nothing returning device_id`,
     values: [address.accountId, address.deviceId, publicKey],
   })
@@ -95,7 +96,7 @@ async function insertAccount(
     text: 'delete from directory.account where account_id = $1::uuid',
     values: [address.accountId],
   })
-  return { refusal: refuse(RefusalCode.INVALID_REQUEST, 'public_key is another device’s') }
+  return { refusal: refuse(RefusalCode.INVALID_REQUEST, 'public_key is or was another device’s') }
 }
 
 /** The handle is taken: by a repetition of this same request? */

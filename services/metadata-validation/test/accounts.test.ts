@@ -193,6 +193,11 @@ describe('deletion', () => {
       ])
       expect(rows, table).toHaveLength(0)
     }
+    // A registration that is carried out late brings neither the account back nor a key of it.
+    for (const { handle } of [alice, { handle: `${alice.handle}-2` }]) {
+      const again = await directory.register(handle, alice)
+      expect(again.refusal?.code).toBe(RefusalCode.INVALID_REQUEST)
+    }
     expect((await directory.register(alice.handle)).refusal).toBeUndefined()
   })
 })

@@ -179,7 +179,11 @@ describe('unlink', () => {
     expect(await pendingOf(alice)).toEqual([pending])
     await directory.finish(pending)
     await directory.finish(pending)
+    // Nor is it afterwards: a request may be carried out long after the one that repeated it.
+    const late = await directory.answer(alice, directory.linkBody(alice, companion))
+    expect(late).toMatchObject(refusal(RefusalCode.INVALID_REQUEST))
     expect((await directory.companion(alice)).address.deviceId).toBe(3)
+    expect(await deviceIds(alice)).toEqual([1, 3])
   })
 
   test('goal: the primary unlinks any companion, a companion itself, nobody the primary', async () => {
