@@ -11,6 +11,7 @@ import { answerDoorbells } from './doorbell.ts'
 import type { Epochs } from './epoch.ts'
 import type { GatewayEvents } from './events.ts'
 import { sayGoodbye } from './goodbye.ts'
+import { createOpenings } from './openings.ts'
 import { createReception } from './reception.ts'
 import { reconcile } from './reconcile.ts'
 import type { Registry } from './registry.ts'
@@ -18,6 +19,8 @@ import { createSendTraces } from './send-traces.ts'
 import { createSignals } from './signal.ts'
 import type { DeviceSocket } from './socket.ts'
 import type { TakeoverParts } from './takeover.ts'
+
+const OPENINGS_AT_ONCE = 8
 
 export interface GatewayParts extends Omit<Backends, 'redis' | 'bus'>, TakeoverParts {
   readonly epochs: Epochs
@@ -50,7 +53,10 @@ export function createGateway(
   })
   const receive = createReception(
     {
-      handshake: { validation: directoryClient, store, directory, epochs, events },
+      handshake: {
+        ...{ validation: directoryClient, store, directory, epochs, events },
+        openings: createOpenings(OPENINGS_AT_ONCE),
+      },
       connection: {
         ...parts,
         directory,

@@ -18,6 +18,7 @@ import type { Epochs } from './epoch.ts'
 import type { GatewayEvents } from './events.ts'
 import { jittered } from './goodbye.ts'
 import { beginOpening, type OpenedAtStore } from './opening.ts'
+import type { Openings } from './openings.ts'
 import type { DeviceSocket, UpFrame } from './socket.ts'
 
 const NONCE_BYTES = 32
@@ -40,6 +41,7 @@ export interface HandshakeParts {
   readonly directory: Directory
   readonly epochs: Epochs
   readonly events: GatewayEvents
+  readonly openings: Openings
 }
 
 export interface HandshakeOptions {
@@ -136,12 +138,7 @@ async function opened(
   const device = parseAddress(hello.address)
   if (device === undefined || !isWholeHello(hello)) return void malformed(socket)
   const isGone = () => socket.isClosed()
-  const outcome = await openFor(device, parts, { hello, nonce, answerMs, isGone }).catch(
-    (error: unknown) => {
-      parts.events.failed('a session could not be opened', error)
-      return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
-    },
-  )
+  const outcome = await inTurn(device, parts, { hello, nonce, answerMs, isGone })
   if (outcome === undefined || !('code' in outcome)) return outcome
   parts.events.refused(outcome.code)
   return void socket.close({ $case: 'refused', value: outcome })
@@ -153,6 +150,32 @@ function isWholeHello({ clientName, clientVersion, features }: Hello): boolean {
     Buffer.byteLength(clientVersion) <= VERSION_BYTES_MAX &&
     features.length <= FEATURES_MAX
   )
+}
+
+async function inTurn(
+  device: DeviceAddress,
+  parts: HandshakeParts,
+  attempt: Attempt,
+): Promise<Opened | Refusal | undefined> {
+  const { openings, events } = parts
+  const since = performance.now()
+  const turn = await openings.enter()
+  if (turn === undefined) {
+    return refusal(RefusalCode.UNAVAILABLE, 'many connect just now', jittered(openings.awayMs()))
+  }
+  let isOpened = false
+  try {
+    if (attempt.isGone()) return undefined
+    const answerMs = Math.max(1, Math.ceil(attempt.answerMs - (performance.now() - since)))
+    const opened = await openFor(device, parts, { ...attempt, answerMs })
+    isOpened = opened !== undefined && !('code' in opened)
+    return opened
+  } catch (error) {
+    events.failed('a session could not be opened', error)
+    return refusal(RefusalCode.UNAVAILABLE, '', jittered(RETRY_AFTER_MS))
+  } finally {
+    turn.leave(isOpened)
+  }
 }
 
 async function openFor(
