@@ -27,7 +27,7 @@ export function createOpenings(atOnceMax: number): Openings {
   const waiting: ((turn: Turn) => void)[] = []
   let open = 0
   let tookMs = 50
-  /** Sent away, and not counted among those who came since. */
+  /** Sent away, less the openings since: about how many are still to come back. */
   let away = 0
 
   const waitMs = (ahead: number) => (ahead * tookMs) / atOnceMax
