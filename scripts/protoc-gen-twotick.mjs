@@ -19,6 +19,7 @@ const response = CodeGeneratorResponse.decode(generated)
 for (const file of response.file) {
   const up = '../'.repeat(file.name.split('/').length)
   file.content = file.content
+    .replace('/* eslint-disable */\n', '') // eslint.config.js leaves the folder out
     .replaceAll('"@bufbuild/protobuf/wire"', `"${up}wire.ts"`)
     .replaceAll('longToNumber(reader.uint64())', 'reader.uint64()')
     .replace(/\nfunction longToNumber[^]*?\n}\n/, '')

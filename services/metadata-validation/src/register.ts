@@ -36,8 +36,9 @@ export type Registered =
 const HANDLE = /^[a-z0-9._-]{1,32}$/
 
 /**
- * Makes an account. Repeated with the same key and handle it answers the same address, and nothing comes
- * of a repetition after the account was deleted. Refused: INVALID_REQUEST, UNAUTHENTICATED, REGISTRATION_CLOSED, HANDLE_TAKEN.
+ * Makes an account. Repeated with the same key and handle it answers the same address, and nothing
+ * comes of a repetition after the account was deleted. Refused: INVALID_REQUEST, UNAUTHENTICATED,
+ * REGISTRATION_CLOSED, HANDLE_TAKEN.
  */
 export async function registerAccount(
   transact: Transact,

@@ -4,7 +4,6 @@
 //   protoc               unknown
 // source: twotick/v1/device.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Refusal, RefusalCode } from "./refusal.ts";
 

@@ -4,7 +4,6 @@
 //   protoc               unknown
 // source: twotick/v1/envelope_store.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import {
   type CallOptions,

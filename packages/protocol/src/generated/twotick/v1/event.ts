@@ -4,7 +4,6 @@
 //   protoc               unknown
 // source: twotick/v1/event.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Address, Range } from "./device.ts";
 import { StoredEntry } from "./envelope_store.ts";

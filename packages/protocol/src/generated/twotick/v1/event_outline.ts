@@ -4,7 +4,6 @@
 //   protoc               unknown
 // source: twotick/v1/event_outline.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Address } from "./device.ts";
 import { TraceHops } from "./event.ts";

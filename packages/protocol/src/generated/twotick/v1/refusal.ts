@@ -4,7 +4,6 @@
 //   protoc               unknown
 // source: twotick/v1/refusal.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 
 export const protobufPackage = "twotick.v1";

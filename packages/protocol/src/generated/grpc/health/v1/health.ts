@@ -4,7 +4,6 @@
 //   protoc               unknown
 // source: grpc/health/v1/health.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "../../../../wire.ts";
 import {
   type CallOptions,
