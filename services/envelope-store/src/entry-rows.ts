@@ -4,6 +4,7 @@
 import type { AccountId, DeviceAddress } from '@twotick/protocol'
 import { bigintArray, smallintArray, uuidArray } from './binary-array.ts'
 import type { Picture } from './draft.ts'
+import { entriesOf, entryAt } from './entries-by-key.ts'
 import { lock } from './locks.ts'
 import type { Row } from './mailbox.ts'
 import { newestMailbox } from './newest.ts'
@@ -26,9 +27,7 @@ const readRangesSql = `
   select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
          e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::bigint[], $3::bigint[]) d(account_id, after_seq, last_seq)
-    join mailbox.entry e
-      on e.account_id = d.account_id and e.seq > d.after_seq and e.seq <= d.last_seq
-    /* on Citus: where e.account_id = any($1::uuid[]) */
+    cross join ${entriesOf('x.account_id = d.account_id and x.seq > d.after_seq and x.seq <= d.last_seq')} e
    order by e.account_id, e.seq`
 
 /** Reads the rows of some ranges, one for each mailbox, into the picture. */
@@ -50,21 +49,15 @@ export async function readRanges(
   addRows(picture, rows)
 }
 
-// `offset 0`: by itself Postgres joins by the account, and goes through all that was ever deleted of it
-// and not vacuumed yet; so the scan starts from the cursor.
 const readAckedSql = `
   select distinct on (e.account_id, e.seq)
          e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
          e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::smallint[], $3::bigint[]) d(account_id, device_id, seq)
     cross join ${newestMailbox} m
-    cross join lateral (
-      select * from mailbox.entry e
-       where e.account_id = d.account_id and e.seq <= d.seq
-         and e.seq > case d.device_id when m.d1 then m.a1 when m.d2 then m.a2 when m.d3 then m.a3
-                                      when m.d4 then m.a4 when m.d5 then m.a5 end
-         /* on Citus: and e.account_id = any($1::uuid[]) */
-       offset 0) e
+    cross join ${entriesOf(`x.account_id = d.account_id and x.seq <= d.seq
+         and x.seq > case d.device_id when m.d1 then m.a1 when m.d2 then m.a2 when m.d3 then m.a3
+                                      when m.d4 then m.a4 when m.d5 then m.a5 end`)} e
    where m.head_seq >= d.seq
    order by e.account_id, e.seq`
 
@@ -105,8 +98,7 @@ const readSeqsSql = `
   select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
          e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
-    join mailbox.entry e on e.account_id = d.account_id and e.seq = d.seq
-    /* on Citus: where e.account_id = any($1::uuid[]) */
+    cross join ${entryAt} e
    order by e.account_id, e.seq`
 
 /** Reads single rows into the picture: what was found without locks, as it is under them. */

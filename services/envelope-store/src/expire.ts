@@ -5,6 +5,7 @@
 import { isAccountId, type AccountId, NoticeKind } from '@twotick/protocol'
 import type { ExpireReply, ExpireRequest } from '@twotick/protocol/services'
 import { createDraft, rowsOf } from './draft.ts'
+import { entriesOfMailbox } from './entries-by-key.ts'
 import { removeEntry } from './leave.ts'
 import { readSeqs } from './entry-rows.ts'
 import { lock } from './locks.ts'
@@ -39,7 +40,7 @@ const expiredSql = `
                  greatest(floor_seq, least(a1, a2, a3, a4, a5)) as after_seq
             from mailbox.mailbox
            where account_id > $1::uuid order by account_id limit $2::int) m
-    join mailbox.entry e on e.account_id = m.account_id and e.seq > m.after_seq
+    cross join ${entriesOfMailbox} e
    where m.head_seq > m.after_seq and e.expires_at <= now()
    order by e.account_id, e.seq
    limit $3::int`

@@ -4,6 +4,7 @@
 
 import { bigintArray, byteaArray, smallintArray, tagArray, uuidArray } from './binary-array.ts'
 import type { Draft } from './draft.ts'
+import { entryAt } from './entries-by-key.ts'
 import { SLOT_COUNT } from './mailbox.ts'
 import { newestMailbox, newestSender } from './newest.ts'
 import { lastByShard, type Queries } from './transaction.ts'
@@ -105,9 +106,8 @@ function insertEntries(tx: Queries, { appended }: Draft): void {
 
 const removeEntriesSql = `
   delete from mailbox.entry e
-   using unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
-   where e.account_id = d.account_id and e.seq = d.seq
-     /* on Citus: and e.account_id = any($1::uuid[]) */`
+   using unnest($1::uuid[], $2::bigint[]) d(account_id, seq) cross join ${entryAt} found
+   where e.ctid = found.ctid /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function removeEntries(tx: Queries, { removed }: Draft): void {
   lastByShard(tx, removed, (group) => ({
@@ -123,8 +123,8 @@ function removeEntries(tx: Queries, { removed }: Draft): void {
 const changeSlotsSql = `
   update mailbox.entry e set slots = d.slots
     from unnest($1::uuid[], $2::bigint[], $3::smallint[]) d(account_id, seq, slots)
-   where e.account_id = d.account_id and e.seq = d.seq
-     /* on Citus: and e.account_id = any($1::uuid[]) */`
+    cross join ${entryAt} found
+   where e.ctid = found.ctid /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function changeSlots(tx: Queries, { slotChanges }: Draft): void {
   lastByShard(tx, slotChanges, (group) => ({

@@ -5,6 +5,7 @@ import type { AccountId } from '@twotick/protocol'
 import type { Sending } from './append.ts'
 import { bigintArray, uuidArray } from './binary-array.ts'
 import type { Draft } from './draft.ts'
+import { entriesOf } from './entries-by-key.ts'
 import { type Mailbox, minAckedSeq, SLOT_COUNT } from './mailbox.ts'
 import { type Demand, mayOverflow, type Quota } from './room.ts'
 import { type Queries, rowsByShard } from './transaction.ts'
@@ -15,19 +16,20 @@ const NOTICES_OF_SEND = 2
 const NOTICE_BYTES = 128
 const NOTICE_RECIPIENT_BYTES = 48
 
+const entriesAbove = entriesOf('x.account_id = d.account_id and x.seq > d.acked_seq')
+
 const countSql = `
   select d.account_id, count(*) as entries, sum(octet_length(e.sealed))::bigint as bytes
     from unnest($1::uuid[], $2::bigint[]) d(account_id, acked_seq)
-    join mailbox.entry e on e.account_id = d.account_id and e.seq > d.acked_seq
-    /* on Citus: where e.account_id = any($1::uuid[]) */
+    cross join ${entriesAbove} e
    group by d.account_id`
 
 const deliveredSql = `
   select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes
     from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                 $7::bigint[]) d(account_id, acked_seq, a1, a2, a3, a4, a5)
-    join mailbox.entry e on e.account_id = d.account_id and e.seq > d.acked_seq
-   where e.expires_at <> 'infinity' /* on Citus: and e.account_id = any($1::uuid[]) */
+    cross join ${entriesAbove} e
+   where e.expires_at <> 'infinity'
      and (e.slots = 0
        or (e.slots & 1 <> 0 and e.seq <= d.a1)
        or (e.slots & 2 <> 0 and e.seq <= d.a2)

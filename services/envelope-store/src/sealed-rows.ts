@@ -3,6 +3,7 @@
 
 import type { AccountId } from '@twotick/protocol'
 import { bigintArray, uuidArray } from './binary-array.ts'
+import { entryAt } from './entries-by-key.ts'
 import type { Place } from './entry-rows.ts'
 import type { Message } from './notice.ts'
 import type { Sealer } from './sealed.ts'
@@ -20,8 +21,7 @@ export interface Messages {
 const openRowsSql = `
   select e.account_id, e.seq, int8send(e.tag) as tag, e.sealed
     from unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
-    join mailbox.entry e on e.account_id = d.account_id and e.seq = d.seq
-    /* on Citus: where e.account_id = any($1::uuid[]) */`
+    cross join ${entryAt} e`
 
 /** Opens single rows, those of them that are still there. */
 export async function openRows(

@@ -24,4 +24,7 @@ test('a statement for Citus has what its comments say, over several lines too', 
   // Goal: one text for both, and nothing of another comment.
   const text = 'select 1 /* why */\n where true /* on Citus: and a = 1 */ /* on Citus: for share */'
   expect(onCitus(text)).toBe('select 1 /* why */\n where true and a = 1 for share')
+  expect(onCitus('a /* not on Citus: */ offset 0 /* . */) b /* not on Citus: */ x /* . */')).toBe(
+    'a ) b ',
+  )
 })

@@ -69,10 +69,14 @@ export function distributed(starts: readonly number[]): Shards {
 }
 
 const CITUS_ONLY = /\/\* on Citus: (.*?) \*\//g
+const NOT_ON_CITUS = /\/\* not on Citus: \*\/.*?\/\* \. \*\//g
 
-/** A statement as Citus wants it: with what stands in its comments `on Citus: …`. */
+/**
+ * A statement as Citus wants it: with what stands in its comments `on Citus: …`, and without what
+ * stands between `not on Citus:` and a dot, these in comments.
+ */
 export function onCitus(text: string): string {
-  return text.replaceAll(CITUS_ONLY, '$1')
+  return text.replaceAll(CITUS_ONLY, '$1').replaceAll(NOT_ON_CITUS, '')
 }
 
 // Postgres' hash of 16 bytes (hash_bytes, Bob Jenkins' lookup3), by which Citus chooses the shard.

@@ -14,6 +14,7 @@ import { type AccountId, type DeviceAddress, StatusState } from '@twotick/protoc
 import type { StatusItem } from '@twotick/protocol'
 import type { GetStatusReply } from '@twotick/protocol/services'
 import { tagArray } from './binary-array.ts'
+import { entriesOfMailbox } from './entries-by-key.ts'
 import { EPOCH_CHANGED, UNLINKED } from './outcome.ts'
 import { type Database, withQueries } from './transaction.ts'
 
@@ -24,11 +25,10 @@ const sentNoSql = `
 
 const waitingSql = `
   select int8send(e.tag) as tag
-    from mailbox.mailbox m
-    join mailbox.entry e
-      on e.account_id = m.account_id and e.seq > least(m.a1, m.a2, m.a3, m.a4, m.a5)
-   where m.account_id = $1::uuid
-     and e.tag = any($2::bigint[])
+    from (select *, least(a1, a2, a3, a4, a5) as after_seq
+            from mailbox.mailbox where account_id = $1::uuid) m
+    cross join ${entriesOfMailbox} e
+   where e.tag = any($2::bigint[])
      and e.slots <> 0
      and not coalesce(e.slots & 1 <> 0 and e.seq <= m.a1, false)
      and not coalesce(e.slots & 2 <> 0 and e.seq <= m.a2, false)

@@ -3,6 +3,7 @@
 
 import { type AccountId, isAccountId } from '@twotick/protocol'
 import type { CountWaitingReply, CountWaitingRequest } from '@twotick/protocol/services'
+import { entriesOfMailbox } from './entries-by-key.ts'
 import { EPOCH_CHANGED } from './outcome.ts'
 import type { Sealer } from './sealed.ts'
 import { type SealedRow, toStoredEntry } from './stored-entry.ts'
@@ -21,7 +22,7 @@ const waitingSql = `
                  greatest(floor_seq, least(a1, a2, a3, a4, a5)) as after_seq
             from mailbox.mailbox
            where account_id > $1::uuid order by account_id limit $2::int) m
-    join mailbox.entry e on e.account_id = m.account_id and e.seq > m.after_seq
+    cross join ${entriesOfMailbox} e
    where m.head_seq > m.after_seq and e.slots <> 0
      and not (coalesce(e.slots & 1 <> 0 and e.seq <= m.a1, false)
            or coalesce(e.slots & 2 <> 0 and e.seq <= m.a2, false)
