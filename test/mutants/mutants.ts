@@ -242,8 +242,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'notices-make-room',
     breaks: 'Notices never expire, and never make room.',
     file: `${STORE}/rooms.ts`,
-    find: "where e.expires_at <> 'infinity' /*",
-    replace: 'where true /*',
+    find: "where e.expires_at <> 'infinity'",
+    replace: 'where true',
     test: {
       project: 'services',
       file: 'services/envelope-store/test/quota.test.ts',
