@@ -56,7 +56,9 @@ function shortened(violation: string): string {
 
 async function runTest(name: string, test: NonNullable<Mutant['test']>): Promise<Verdict> {
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', '--project', test.project, test.file, '-t', test.name]
+  // Without its cache: it would keep the broken source for whoever tests next, or know the whole one.
+  const how = ['--fsModuleCache=false', '--project', test.project]
+  const args = [vitest, 'run', ...how, test.file, '-t', test.name]
   const { code, output, tookS } = await run(args, name)
   const [, why] = SKIPPED.exec(output) ?? []
   if (why !== undefined) return { is: 'skipped', why }

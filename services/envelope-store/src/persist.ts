@@ -106,8 +106,10 @@ function insertEntries(tx: Queries, { appended }: Draft): void {
 
 const removeEntriesSql = `
   delete from mailbox.entry e
-   using unnest($1::uuid[], $2::bigint[]) d(account_id, seq) cross join ${entryAt} found
-   where e.ctid = found.ctid /* on Citus: and e.account_id = any($1::uuid[]) */`
+   where e.ctid = any(array(
+           select found.ctid
+             from unnest($1::uuid[], $2::bigint[]) d(account_id, seq) cross join ${entryAt} found))
+     /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function removeEntries(tx: Queries, { removed }: Draft): void {
   lastByShard(tx, removed, (group) => ({
