@@ -8,6 +8,7 @@ import {
   Down,
   type Handshake,
   parseAddress,
+  type Refusal,
   type Send,
   signedClaim,
   signedHello,
@@ -30,6 +31,15 @@ export interface LoadDevice {
   readonly welcome: Welcome
   send(frame: UpFrame): void
   close(): void
+}
+
+/** A relay's no, with when to come back. */
+export class Refused extends Error {
+  readonly retryAfterMs: number
+  constructor(refusal: Refusal) {
+    super(`the relay refuses: ${JSON.stringify(refusal)}`)
+    this.retryAfterMs = refusal.retryAfterMs
+  }
 }
 
 /** Where the relay is, its gateways between commas; the token is what registration asks for, if it does. */
@@ -150,7 +160,7 @@ async function converse<T>(
   let reply: LoadDevice['send'] = (frame) => void said.push(frame)
   const hear = ({ frame }: Down) => {
     if (frame?.$case === 'refused' || frame?.$case === 'goodbye') {
-      reject(new Error(`the relay refuses: ${JSON.stringify(frame.value)}`))
+      reject(new Refused(frame.value))
       end.resolve(CODE_NAMES.get(frame.value.code) ?? 'a code that is not known')
     } else if (frame?.$case === 'ping') reply({ $case: 'pong', value: frame.value })
     else if (frame !== undefined) talk(frame, (up) => reply(up), resolve)

@@ -31,8 +31,11 @@ const WITHOUT_RATES = [
   'RECIPIENT_BYTES',
 ].map((name) => [`TWOTICK_RATE_${name}`, 'none'])
 
-/** All connections come from this machine. */
-const FROM_ONE_ADDRESS = { TWOTICK_CONNECTIONS_PER_ADDRESS_MAX: '50000' }
+/** All connections come from this machine, and are to be there before anything is measured. */
+const CONNECTED_SOON = {
+  TWOTICK_CONNECTIONS_PER_ADDRESS_MAX: '50000',
+  TWOTICK_OPENINGS_PER_S_MAX: '5000',
+}
 
 const SERVER_NAMES = {
   postgres: 'postgres',
@@ -98,7 +101,7 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
   const services = environments.flatMap((environment) => {
     Object.assign(environment['envelope-store'], storeEnv)
     Object.assign(environment['metadata-validation'], Object.fromEntries(WITHOUT_RATES))
-    Object.assign(environment.gateway, targets, FROM_ONE_ADDRESS, { TWOTICK_GOODBYE_MS: '200' })
+    Object.assign(environment.gateway, targets, CONNECTED_SOON, { TWOTICK_GOODBYE_MS: '200' })
     Object.assign(environment.expiry, targets)
     return SERVICES.map((name) => {
       const print = (line: string) => console.error(`${name}: ${line}`)

@@ -59,6 +59,8 @@ export interface StackSetting {
   readonly env: NodeJS.ProcessEnv
   /** And for all replicas of one. */
   readonly envOf?: Readonly<Partial<Record<ServiceName, NodeJS.ProcessEnv>>>
+  /** Without lines: what is measured here must not go through this process. */
+  readonly isDirect?: boolean
 }
 
 /** One replica of one service. */
@@ -71,8 +73,10 @@ export interface Replica {
 }
 
 export interface Stack {
-  /** Where devices connect. */
+  /** Where devices connect: over a line to any gateway, or to the first one. */
   readonly url: string
+  /** Over a line that one alone, else each gateway's. */
+  readonly urls: readonly string[]
   readonly replicas: readonly Replica[]
   /** The checkout that it has begun with, if that is another one. */
   readonly checkout: string | undefined
@@ -114,9 +118,10 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
     redisUrl: redis.url,
     postgresSocket: join(socketFolder(folder), '.s.PGSQL.5432'),
     replicas: setting.replicas,
+    isDirect: setting.isDirect ?? false,
   }
   const readiness = createReadiness()
-  const { url, lines, environments } = await wire(plan, readiness)
+  const { urls, lines, environments } = await wire(plan, readiness)
   scope.defer('lines', () => Promise.all(lines.map((line) => line.close())))
   const replicas = environments.map(({ name, service, env }): Replica => {
     const log = openLog(folder, name.replace(' ', '-'))
@@ -135,7 +140,8 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
   scope.defer('pool', () => pool.end())
   const sql = async (text: string, values?: unknown[]) => (await pool.query(text, values)).rows
   const servers = { postgres, workers, nats, redis }
-  return { url, replicas, checkout, ...servers, lines, fleet: undefined, sql }
+  const [url = ''] = urls
+  return { url, urls, replicas, checkout, ...servers, lines, fleet: undefined, sql }
 }
 
 async function stopAll(replicas: readonly Replica[]): Promise<void> {

@@ -14,6 +14,8 @@ export interface WiringPlan {
   readonly sealKeyFile: string
   readonly serviceSecretFile: string
   readonly replicas: number
+  /** Everybody dials whom they mean: no line can be impaired, and this process carries nothing. */
+  readonly isDirect: boolean
 }
 
 export interface ReplicaEnvironment {
@@ -47,13 +49,14 @@ const CALLED = { 'envelope-store': 'STORE', 'metadata-validation': 'VALIDATION' 
 /** Opens every line, and says what each replica is started with. */
 export async function wire(plan: WiringPlan, readiness: Readiness) {
   const replicas = await plainEnvironments(plan)
+  if (plan.isDirect) return { ...wireDirectly(replicas), lines: [] }
   const lines: Line[] = []
   const open = async (name: string, upstream: () => Upstream | undefined) => {
     const line = await openLine({ name, upstream })
     lines.push(line)
     return line
   }
-  const listens = (service: ServiceName) => replicas.filter((one) => one.service === service)
+  const listens = (service: ServiceName) => listening(replicas, service)
 
   const servers = {
     postgres: { path: plan.postgresSocket },
@@ -90,7 +93,26 @@ export async function wire(plan: WiringPlan, readiness: Readiness) {
     const ready = gateways.filter(({ name }) => readiness.isReady(name))
     return ready[turn++ % ready.length]
   })
-  return { url: `ws://127.0.0.1:${balanced.port}`, lines, environments: replicas }
+  const urls = [`ws://127.0.0.1:${balanced.port}`]
+  return { urls, lines, environments: replicas }
+}
+
+function wireDirectly(environments: readonly ReplicaEnvironment[]) {
+  const addresses = (service: ServiceName) =>
+    listening(environments, service).map(({ env }) => env['TWOTICK_LISTEN'] ?? '')
+  for (const caller of CALLERS) {
+    for (const [called, variable] of Object.entries(CALLED)) {
+      const target = `ipv4:${addresses(called as ServiceName).join(',')}`
+      for (const { env } of listening(environments, caller)) {
+        env[`TWOTICK_${variable}_TARGET`] = target
+      }
+    }
+  }
+  return { urls: addresses('gateway').map((address) => `ws://${address}`), environments }
+}
+
+function listening(replicas: readonly ReplicaEnvironment[], service: ServiceName) {
+  return replicas.filter((one) => one.service === service)
 }
 
 async function plainEnvironments(plan: WiringPlan): Promise<ReplicaEnvironment[]> {

@@ -44,8 +44,11 @@ async function measure(): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'twotick-neighbours-'))
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   const setting = { folder, replicas: 2, postgres: postgresSetting(folder) }
-  const stack = await openStack({ ...setting, env: {}, envOf: SMALL_MAILBOXES }, scope)
-  const pairs = await openPairs(stack.url, PAIRS, EVERY_MS)
+  const stack = await openStack(
+    { ...setting, env: {}, envOf: SMALL_MAILBOXES, isDirect: true },
+    scope,
+  )
+  const pairs = await openPairs(stack.urls, PAIRS, EVERY_MS)
   scope.defer('pairs', () => pairs.stop())
   await sleep(ASIDE_MS)
   const quiet = await p99Of(pairs)

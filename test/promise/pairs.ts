@@ -12,7 +12,12 @@ export interface Pairs {
   stop(): Promise<void>
 }
 
-export async function openPairs(url: string, count: number, everyMs: number): Promise<Pairs> {
+/** Sender and recipient at different gateways, where there are several. */
+export async function openPairs(
+  urls: readonly string[],
+  count: number,
+  everyMs: number,
+): Promise<Pairs> {
   const stopping = new AbortController()
   const sentAt = new Map<string, number>()
   let latencies: number[] = []
@@ -25,8 +30,9 @@ export async function openPairs(url: string, count: number, everyMs: number): Pr
   }
 
   async function talk(pair: number): Promise<void> {
-    const from = await registerRaw(url, `neighbour-${pair}-from`)
-    const to = await registerRaw(url, `neighbour-${pair}-to`)
+    const urlOf = (device: number) => urls[device % urls.length] ?? ''
+    const from = await registerRaw(urlOf(pair), `neighbour-${pair}-from`)
+    const to = await registerRaw(urlOf(pair + 1), `neighbour-${pair}-to`)
     const hearer = await openRaw(to, (frame, connection) => hear(frame, connection, arrived))
     const sender = await openRaw(from)
     let no = sender.welcome.sentNo

@@ -63,10 +63,14 @@ export const TROUBLES: Readonly<Record<string, Trouble>> = {
     }
   },
 
-  'devices that reconnect at once': async ({ url }, { devices }) => {
-    const [storm] = await startDevices(url, devices)
+  'devices that reconnect at once': async ({ urls }, { devices }) => {
+    const [storm] = await startDevices(urls.join(), devices)
     await sleep(5_000)
-    const there = once(storm, 'message')
+    const since = performance.now()
+    const there = once(storm, 'message').then(() => {
+      const seconds = (performance.now() - since) / 1_000
+      console.log(`${devices} devices are back after ${seconds.toFixed(0)} s`)
+    })
     storm.send('again')
     return async () => {
       await there

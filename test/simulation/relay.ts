@@ -258,6 +258,7 @@ const GATEWAY_CONFIG = {
   silenceMs: 35_000,
   sendsMax: 8,
   sendBytesMax: 1e9,
+  openingsPerSMax: 1_000,
   allSendsMax: 1_000,
   allSendBytesMax: 1e9,
   answerMs: 1_900,

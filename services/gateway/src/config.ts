@@ -43,6 +43,10 @@ export const configSchema = z.object({
   connectionsMax: whole('connections of one replica', { default: 50_000 }),
   connectionsPerAddressMax: whole('connections from one network address', { default: 2_000 }),
   trustedProxies: networks('proxies whose X-Forwarded-For says who connects, comma-separated'),
+  openingsPerSMax: whole(
+    'sessions that one replica opens in a second; others are told when to come back',
+    { default: 40 },
+  ),
   handshakeMs: whole('for a connection to come to a session', { default: 10_000 }),
   silenceMs: whole('of silence, after which a connection ends', { default: 35_000 }),
 
@@ -85,6 +89,7 @@ export type Config = z.infer<typeof configSchema>
 export type SessionConfig = Pick<
   Config,
   | 'audiences'
+  | 'openingsPerSMax'
   | 'handshakeMs'
   | 'silenceMs'
   | 'windowEntriesMax'

@@ -20,8 +20,6 @@ import { createSignals } from './signal.ts'
 import type { DeviceSocket } from './socket.ts'
 import type { TakeoverParts } from './takeover.ts'
 
-const OPENINGS_AT_ONCE = 8
-
 export interface GatewayParts extends Omit<Backends, 'redis' | 'bus'>, TakeoverParts {
   readonly epochs: Epochs
   readonly registry: Registry
@@ -55,7 +53,7 @@ export function createGateway(
     {
       handshake: {
         ...{ validation: directoryClient, store, directory, epochs, events },
-        openings: createOpenings(OPENINGS_AT_ONCE),
+        openings: createOpenings(config.openingsPerSMax),
       },
       connection: {
         ...parts,

@@ -161,7 +161,7 @@ async function inTurn(
   const since = performance.now()
   const turn = await openings.enter()
   if (turn === undefined) {
-    return refusal(RefusalCode.UNAVAILABLE, 'many connect just now', jittered(openings.awayMs()))
+    return refusal(RefusalCode.UNAVAILABLE, 'many connect just now', openings.awayMs())
   }
   let isOpened = false
   try {

@@ -1,56 +1,75 @@
-import { expect, test } from 'vitest'
-import { createOpenings, type Turn } from './openings.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createOpenings, type Openings, type Turn } from './openings.ts'
 
-const AT_ONCE = 4
+const PER_SECOND = 20
+/** What a tenth of a second has spared, and the one whose turn it is. */
+const FIRST = 3
+
+beforeEach(() => void vi.useFakeTimers({ now: 0 }))
+afterEach(() => void vi.useRealTimers())
 
 /** As many as come in, with what each has got by now. */
-function come(openings: ReturnType<typeof createOpenings>, count: number) {
+async function come(openings: Openings, count: number) {
   const got: (Turn | 'away')[] = []
   for (let each = 0; each < count; each += 1)
     void openings.enter().then((turn) => got.push(turn ?? 'away'))
+  await after(0)
   return got
 }
-const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-test('so many at once, the others in their order, each when one has left', async () => {
-  const openings = createOpenings(AT_ONCE)
-  const got = come(openings, 6)
-  await settled()
-  expect(got).toHaveLength(AT_ONCE)
-  for (const turn of got.splice(0)) if (turn !== 'away') turn.leave(true)
-  await settled()
-  expect(got).toHaveLength(2)
-})
+const after = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 
-test('who would wait too long is sent away at once, for longer the more there are', async () => {
-  const openings = createOpenings(AT_ONCE)
-  const few = openings.awayMs()
-  const got = come(openings, 2_000)
-  await settled()
-  const away = got.filter((turn) => turn === 'away')
-  expect(away.length).toBeGreaterThan(1_800)
-  expect([few, openings.awayMs()]).toEqual([1_000, 10_000])
-})
+/** Takes those that have their turn out, and ends it. */
+function leave(got: (Turn | 'away')[], isOpened = true): number {
+  const turns = got.splice(0).filter((turn) => turn !== 'away')
+  for (const turn of turns) turn.leave(isOpened)
+  return turns.length
+}
 
-test('a place that was left is anybody’s again', async () => {
-  const openings = createOpenings(1)
-  for (let each = 0; each < 3; each += 1) {
-    const turn = await openings.enter()
-    turn?.leave(true)
-    expect(turn).toBeDefined()
+test('the first ones at once, the others so many a second', async () => {
+  const openings = createOpenings(PER_SECOND)
+  const got = await come(openings, 12)
+  expect(leave(got)).toBe(FIRST)
+  const later: number[] = []
+  for (let each = 0; each < 6; each += 1) {
+    await after(1_000 / PER_SECOND)
+    later.push(leave(got))
   }
+  expect(later).toEqual([1, 1, 1, 1, 1, 1])
 })
 
-test('openings that fail slowly send nobody away', async () => {
-  const openings = createOpenings(AT_ONCE)
-  for (let each = 0; each < 50; each += 1) {
-    const turn = await openings.enter()
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    turn?.leave(false)
+test('who would wait too long is sent away at once, for as long as the others take', async () => {
+  const openings = createOpenings(PER_SECOND)
+  expect(openings.awayMs()).toBe(1_000)
+  const got = await come(openings, 100)
+  const away = got.filter((turn) => turn === 'away').length
+  expect(away).toBe(100 - FIRST - PER_SECOND)
+  expect(openings.awayMs()).toBeGreaterThan(4_850)
+  expect(openings.awayMs()).toBeLessThan(6_000)
+  expect(Number.isInteger(openings.awayMs())).toBe(true)
+})
+
+test('nobody waits longer for those that are under way and take for ever', async () => {
+  const openings = createOpenings(100)
+  const got = await come(openings, 20)
+  expect(got).toHaveLength(4)
+  await after(1_000)
+  expect(got.slice(4)).toEqual(Array(16).fill('away'))
+})
+
+test('who is refused takes no turn away from anybody', async () => {
+  const openings = createOpenings(PER_SECOND)
+  const got: (Turn | 'away')[] = []
+  for (let each = 0; each < 100; each += 1) {
+    void openings.enter().then((turn) => got.push(turn ?? 'away'))
+    await after(0)
+    expect(leave(got, false)).toBe(1)
   }
-  const before = openings.awayMs()
-  const got = come(openings, 40)
-  await settled()
-  expect(got).toHaveLength(AT_ONCE)
-  expect(openings.awayMs()).toBe(before)
+  expect(await come(openings, FIRST)).toHaveLength(FIRST)
+})
+
+test('what nobody used is not kept for long', async () => {
+  const openings = createOpenings(PER_SECOND)
+  await after(60_000)
+  expect(leave(await come(openings, 9))).toBe(FIRST)
 })

@@ -1,64 +1,99 @@
-// How many sessions a gateway opens at once. Where thousands of devices come at the same moment (the
-// gateway that they had is gone), those that are connected go on meanwhile: an opening costs the relay
-// as much as dozens of messages, and would otherwise be ahead of all of them.
+// How many sessions a gateway opens. Where thousands of devices come at the same moment (the gateway
+// that they had is gone), those that are connected go on meanwhile: an opening costs the relay as much
+// as dozens of messages, and would otherwise be ahead of all of them. So there are so many a second
+// and no more; only the first ones after a pause come without one.
 //
 // A device waits for its turn as long as it can still be opened in time. One that would wait longer is
-// told at once to come back, later the more there are.
+// told at once when to come back: when those ahead of it will be through.
 
 const WAIT_MS_MAX = 1_000
-/** As jittered: three times as much at the most. */
-const AWAY_MS = [1_000, 10_000] as const
-/** Of what openings have taken so far, against the newest one. */
-const REMEMBERED = 0.9
+/** What was not used in this time may be used at once. */
+const SPARED_MS_MAX = 100
+/** Where they take long, too many at once would only be in each other's way. */
+const AT_ONCE_MAX = 4
+const AWAY_MS = [1_000, 120_000] as const
+/** A little later than they could, so that nobody is sent away again. */
+const AWAY_LONGER = 1.1
 
 export interface Openings {
   /** Resolves once it is this one's turn; undefined: come back later, see `awayMs`. */
   enter(): Promise<Turn | undefined>
-  /** After which a device that found no turn should come back. */
+  /** After how many whole ms a device that found no turn should come back. */
   awayMs(): number
 }
 
 export interface Turn {
-  /** How long those take that come to nothing says nothing: what they wait for may have stopped. */
+  /** What was refused counts for nothing: whoever cannot prove who they are keeps nobody waiting. */
   leave(isOpened: boolean): void
 }
 
-export function createOpenings(atOnceMax: number): Openings {
-  const waiting: ((turn: Turn) => void)[] = []
+export function createOpenings(perSecond: number): Openings {
+  const everyMs = 1_000 / perSecond
+  const waiting = new Set<(turn: Turn | undefined) => void>()
   let open = 0
-  let tookMs = 50
-  /** Sent away, less the openings since: about how many are still to come back. */
+  let nextAt = -Infinity
+  let timer: NodeJS.Timeout | undefined
+  /** Sent away, less those that had their turn since: about how many are still to come back. */
   let away = 0
 
-  const waitMs = (ahead: number) => (ahead * tookMs) / atOnceMax
+  function leftMs(): number {
+    const now = performance.now()
+    nextAt = Math.max(nextAt, now - SPARED_MS_MAX)
+    return nextAt - now
+  }
 
   function begin(): Turn {
+    nextAt += everyMs
     open += 1
-    const since = performance.now()
+    away = Math.max(0, away - 1)
     return {
       leave(isOpened) {
-        const ownMs = performance.now() - since
-        if (isOpened) tookMs = REMEMBERED * tookMs + (1 - REMEMBERED) * ownMs
         open -= 1
-        away = Math.max(0, away - 1)
-        const next = waiting.shift()
-        if (next !== undefined) next(begin())
+        if (!isOpened) nextAt -= everyMs
+        pass()
       },
     }
   }
 
+  function pass(): void {
+    while (waiting.size > 0 && open < AT_ONCE_MAX) {
+      const ms = leftMs()
+      if (ms > 0) {
+        clearTimeout(timer)
+        timer = setTimeout(pass, ms)
+        return
+      }
+      const [next] = waiting
+      next?.(begin())
+    }
+  }
+
+  function wait(): Promise<Turn | undefined> {
+    return new Promise((resolve) => {
+      const settle = (turn: Turn | undefined) => {
+        clearTimeout(late)
+        waiting.delete(settle)
+        resolve(turn)
+      }
+      const late = setTimeout(() => {
+        away += 1
+        settle(undefined)
+      }, WAIT_MS_MAX)
+      waiting.add(settle)
+      pass()
+    })
+  }
+
   return {
     async enter() {
-      if (open < atOnceMax) return begin()
-      if (waitMs(waiting.length + 1) > WAIT_MS_MAX) {
-        away += 1
-        return undefined
-      }
-      return new Promise((resolve) => waiting.push(resolve))
+      if (leftMs() + waiting.size * everyMs <= WAIT_MS_MAX) return wait()
+      away += 1
+      return undefined
     },
     awayMs() {
       const [least, most] = AWAY_MS
-      return Math.min(most, Math.max(least, waitMs(waiting.length + away)))
+      const ms = AWAY_LONGER * (leftMs() + (waiting.size + away) * everyMs)
+      return Math.round(Math.min(most, Math.max(least, ms)))
     },
   }
 }

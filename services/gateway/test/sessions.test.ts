@@ -62,6 +62,24 @@ describe('a handshake', () => {
     await hurried.close()
   })
 
+  test('comes to a session when it is its turn, or is told when to come back', async () => {
+    const slow = await relay.startGateway({ TWOTICK_OPENINGS_PER_S_MAX: '2' })
+    const devices = await Promise.all(Array.from({ length: 8 }, () => register()))
+    const hellos = await Promise.all(devices.map((each) => helloRaw({ ...each, url: slow.url })))
+    const answers = await Promise.all(
+      hellos.map((each) => Promise.race([each.take('welcome'), each.take('refused')])),
+    )
+    const refused = answers.filter((each) => 'code' in each)
+    // One at once, two while a device may wait, and no more.
+    expect(answers.length - refused.length).toBeLessThanOrEqual(3)
+    expect(refused.length).toBeGreaterThanOrEqual(5)
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set([RefusalCode.UNAVAILABLE]))
+    const times = refused.map(({ retryAfterMs }) => retryAfterMs)
+    expect(Math.max(...times)).toBeGreaterThan(Math.min(...times) + 1_000)
+    for (const each of hellos) each.close()
+    await slow.close()
+  })
+
   test('needs the subprotocol; and over HTTP there is a word of explanation', async () => {
     const socket = new WebSocketClient(gateway.url, 'something.else')
     const status = await new Promise((resolve) => {
