@@ -87,6 +87,10 @@ test('an unknown variable is an error that names the closest known one', () => {
   ])
 })
 
+test('what the command line client reads is no mistake', () => {
+  expect(problemsOf({ ...whatIsNeeded, TWOTICK_URL: 'wss://relay.example' })).toEqual([])
+})
+
 test('a secret may come from a file, and says so if that cannot be read', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'twotick-')), 'key')
   writeFileSync(file, 'of the file\n')

@@ -19,6 +19,8 @@ import type { FieldMeta } from './field.ts'
 import { lifecycleFields } from './lifecycle-fields.ts'
 
 const PREFIX = 'TWOTICK_'
+/** Of the command line client: a shell that talks to a relay may also run one. */
+const OF_CLIENT = ['TWOTICK_URL', 'TWOTICK_PROFILE', 'TWOTICK_JAEGER_URL']
 
 export type ConfigSchema = z.ZodObject
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -200,7 +202,8 @@ function unknownVariables(fields: readonly Field[], environment: Environment): s
     secret ? [variable, `${variable}_FILE`] : [variable],
   )
   return Object.keys(environment)
-    .filter((variable) => variable.startsWith(PREFIX) && !known.includes(variable))
+    .filter((variable) => variable.startsWith(PREFIX))
+    .filter((variable) => !known.includes(variable) && !OF_CLIENT.includes(variable))
     .map((variable) => `${variable}: is unknown; the closest one is ${closest(variable, known)}`)
 }
 
