@@ -35,19 +35,15 @@ afterAll(async () => {
   await receiver.close()
 })
 
-/** The send of the newest trace. */
-function lastSend(): ReceivedSpan {
-  const found = receiver.spans.findLast(({ name }) => name === 'send')
-  if (found === undefined) throw new Error('no send was traced')
-  return found
-}
-
+/** Acts, and returns the trace of the send that began then: spans of earlier ones may come only now. */
 async function sendTraced(act: () => Promise<unknown>): Promise<string> {
-  const before = receiver.spans.filter(({ name }) => name === 'send').length
+  const sinceNs = BigInt(Date.now()) * 1_000_000n
   await act()
-  const isThere = () => receiver.spans.filter(({ name }) => name === 'send').length > before
-  await waitFor(isThere, { what: 'the trace of the send' })
-  return lastSend().traceId
+  const own = () =>
+    receiver.spans.find(
+      ({ name, startTimeUnixNano }) => name === 'send' && BigInt(startTimeUnixNano) >= sinceNs,
+    )
+  return (await waitFor(own, { what: 'the trace of the send' })).traceId
 }
 
 function isPushOf(span: ReceivedSpan, traceId: string): boolean {
