@@ -4,6 +4,7 @@
 import { isAccountId, signedLink, type Address, type Contact } from '@twotick/protocol'
 import type { Conversation, Device as DeviceEntry, KeyPackage } from '@twotick/protocol'
 import type { Directory } from './directory.ts'
+import { StoppedError } from './errors.ts'
 import { fromLinkCode, randomBytes, type Sign } from './keys.ts'
 import type { Rosters } from './rosters.ts'
 
@@ -60,7 +61,12 @@ function accountCalls({ own, sign, directory }: AccountOptions) {
 
     /** Deletes this account, for good (primary only). The handle is asked for against accidents. */
     async deleteAccount(handle: string): Promise<void> {
-      await directory.ask({ $case: 'deleteAccount', value: { handle } }, 'done')
+      try {
+        await directory.ask({ $case: 'deleteAccount', value: { handle } }, 'done')
+      } catch (error) {
+        // That this device has no account any more may be told before the answer, and is one.
+        if (!(error instanceof StoppedError) || error.reason !== 'unlinked') throw error
+      }
     },
 
     async publishKeyPackages(packages: readonly Uint8Array[]): Promise<void> {
