@@ -19,8 +19,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'ack-on-push',
     breaks: 'A device acks after its local transaction; nobody does it for the device.',
     file: `${GATEWAY}/pusher.ts`,
-    find: "if (action.do === 'status') said.now(action.status)",
-    replace: `if (action.do === 'status') said.now(action.status)
+    find: "if (action.do === 'status') said?.now(action.status)",
+    replace: `if (action.do === 'status') said?.now(action.status)
     if (action.do === 'deliver') feed({ on: 'ack', seq: session.pushedSeq, failed: [] })`,
   },
   {

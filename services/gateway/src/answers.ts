@@ -3,7 +3,7 @@
 
 import type { Refusal, Send } from '@twotick/protocol'
 import type { GatewayEvents } from './events.ts'
-import type { Opened } from './handshake.ts'
+import type { OpenedSession } from './handshake.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { SendBounds } from './send-queue.ts'
 import { type OpenSendTraces, traceCall } from './send-traces.ts'
@@ -18,7 +18,7 @@ export interface AnswerParts {
 }
 
 export interface AnswerOptions extends SendBounds {
-  readonly opened: Opened
+  readonly opened: OpenedSession
   readonly answerMs: number
   readonly end: (why: Refusal) => void
 }
@@ -101,7 +101,7 @@ function gatherStored(socket: DeviceSocket) {
   }
 }
 
-function metadataOf({ device, clientVersion }: Opened, send: Send) {
+function metadataOf({ device, clientVersion }: OpenedSession, send: Send) {
   const { to, rosterVersion, type, lifetimeS, ciphertext, parts } = send
   const bytes = parts.reduce((sum, part) => sum + part.ciphertext.length, ciphertext.length)
   const addresses = parts.flatMap(({ address }) => address ?? [])

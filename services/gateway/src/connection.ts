@@ -1,20 +1,14 @@
-// One connection of a device, from its handshake to its end: what each frame of the device sets off,
-// and what others may do with the session.
+// One connection of a device, from its handshake to its end, and what others may do with the session.
 
-import { type Refusal, RefusalCode, type Request, type Welcome } from '@twotick/protocol'
+import { type Refusal, RefusalCode, type Welcome } from '@twotick/protocol'
 import type { DeviceAddress } from '@twotick/protocol'
 import type { SignalSent, StoredEntry, Tick, TraceHops } from '@twotick/protocol/services'
-import { type AnswerParts, openIntake } from './answers.ts'
-import type { Directory } from './directory.ts'
 import type { GatewayEvents } from './events.ts'
-import { createFrames } from './frames.ts'
-import type { Opened } from './handshake.ts'
+import type { OpenedSession } from './handshake.ts'
+import { createInbound, type Inbound, type InboundOptions, type InboundParts } from './inbound.ts'
 import { createPusher, type PusherParts } from './pusher.ts'
 import { traceTicks } from './push-traces.ts'
-import { createQuestions } from './questions.ts'
-import type { SendBounds } from './send-queue.ts'
-import type { Signals } from './signal.ts'
-import type { DeviceSocket } from './socket.ts'
+import type { DeviceSocket, UpFrame } from './socket.ts'
 import type { WindowLimits } from './window.ts'
 
 export interface LiveSession {
@@ -32,14 +26,10 @@ export interface LiveSession {
   finish(why: Refusal): Promise<void>
 }
 
-export interface ConnectionParts extends PusherParts, AnswerParts {
-  readonly directory: Directory
-  readonly signals: Signals
-}
+export interface ConnectionParts extends PusherParts, InboundParts {}
 
-export interface ConnectionOptions extends SendBounds {
+export interface ConnectionOptions extends InboundOptions {
   readonly limits: WindowLimits
-  readonly answerMs: number
 }
 
 export interface Connection extends LiveSession {
@@ -50,15 +40,14 @@ export interface Connection extends LiveSession {
 export function createConnection(
   socket: DeviceSocket,
   parts: ConnectionParts,
-  options: ConnectionOptions & { opened: Opened; onEnd: () => void },
+  options: ConnectionOptions,
+  { opened, onEnd }: { opened: OpenedSession; onEnd: () => void },
 ): Connection {
-  const { opened, onEnd } = options
   const { device, epoch, session: number } = opened
   let isOpen = false
   let isEnded = false
-  const pusher = createPusher(socket, parts, { ...options, end })
-  const intake = openIntake(socket, parts, { ...options, end })
-  const questions = createQuestions(parts.events, { end, isEnded: () => isEnded })
+  const pusher = createPusher(socket, parts, { ...options, opened, end })
+  let inbound: Inbound | undefined
 
   function end(why: Refusal) {
     if (isEnded) return
@@ -70,27 +59,17 @@ export function createConnection(
     if (isEnded) return
     isEnded = true
     pusher.close()
-    intake.close()
+    inbound?.close()
     parts.events.ended(code)
     onEnd()
   }
 
-  function malformed(detail = '') {
-    end({ code: RefusalCode.MALFORMED, detail, retryAfterMs: 0 })
+  function take(frame: UpFrame) {
+    // The answer to a ping is all that most devices ever say.
+    if (isEnded || frame.$case === 'pong') return
+    inbound ??= createInbound(socket, parts, options, { opened, pusher, end })
+    inbound.take(frame)
   }
-
-  const ask = async (request: Request) => {
-    socket.send({ $case: 'response', value: await parts.directory.ask(device, request) })
-  }
-  const take = createFrames({
-    send: intake.accept,
-    ack: pusher.ack,
-    statusQuery: (query) => questions.ask('status query', () => pusher.query(query)),
-    signal: (signal) => parts.signals.send(opened, signal),
-    request: (request) => questions.ask('request', () => ask(request)),
-    ping: (ping) => socket.send({ $case: 'pong', value: ping }),
-    malformed,
-  })
 
   return {
     device,
@@ -101,13 +80,13 @@ export function createConnection(
     end,
     async finish(why) {
       socket.pause('finishing')
-      await intake.idle()
+      await inbound?.idle()
       end(why)
     },
     begin(welcome) {
       if (isEnded) return
       socket.onFrame(take)
-      socket.onMalformed(() => malformed())
+      socket.onMalformed(() => end(MALFORMED))
       socket.onGone(() => over(undefined))
       if (socket.isClosed()) return over(undefined)
       socket.send({ $case: 'welcome', value: welcome })
@@ -117,6 +96,8 @@ export function createConnection(
     },
   }
 }
+
+const MALFORMED = { code: RefusalCode.MALFORMED, detail: '', retryAfterMs: 0 }
 
 /** What others have for the device that is not in its mailbox. Under load it is left out. */
 function createAnnouncements(

@@ -45,8 +45,8 @@ export function createEvents(log: Logger) {
   const warn = logSeldom(log)
 
   return {
-    /** Of each session, for what it pushes. */
-    openPushes: createPushes(meter),
+    /** What sessions push. */
+    pushes: createPushes(meter),
     opened() {
       opened.add()
     },

@@ -7,8 +7,6 @@ import {
   isAccountId,
   isConversationId,
   parseAddress,
-  type Ping,
-  type Request,
   type Send,
   type SignalUp,
   type StatusQuery,
@@ -20,39 +18,23 @@ const FAILED_MAX = 256
 const STATUS_ITEMS_MAX = 256
 const SIGNAL_BYTES_MAX = 1_024
 
-/** What is done with each kind of frame. */
-export interface FrameHandlers {
-  send(send: Send): void
-  ack(ack: Ack): void
-  statusQuery(query: StatusQuery): void
-  signal(signal: SignalUp): void
-  request(request: Request): void
-  ping(ping: Ping): void
-  malformed(detail: string): void
-}
-
-/** Hands each frame of an open session to who deals with it, if it is whole. */
-export function createFrames(to: FrameHandlers): (frame: UpFrame) => void {
-  return (frame) => {
-    switch (frame.$case) {
-      case 'send':
-        return isWholeSend(frame.value) ? to.send(frame.value) : to.malformed('send')
-      case 'ack':
-        return isWholeAck(frame.value) ? to.ack(frame.value) : to.malformed('ack')
-      case 'statusQuery':
-        if (!isWholeStatusQuery(frame.value)) return to.malformed('status query')
-        return to.statusQuery(frame.value)
-      case 'signal':
-        return isWholeSignal(frame.value) ? to.signal(frame.value) : to.malformed('signal')
-      case 'request':
-        return to.request(frame.value)
-      case 'ping':
-        return to.ping(frame.value)
-      case 'pong':
-        return
-      default:
-        to.malformed(`${frame.$case} after the handshake`)
-    }
+/** What is wrong with a frame of an open session; undefined: it is whole. */
+export function faultOf(frame: UpFrame): string | undefined {
+  switch (frame.$case) {
+    case 'send':
+      return isWholeSend(frame.value) ? undefined : 'send'
+    case 'ack':
+      return isWholeAck(frame.value) ? undefined : 'ack'
+    case 'statusQuery':
+      return isWholeStatusQuery(frame.value) ? undefined : 'status query'
+    case 'signal':
+      return isWholeSignal(frame.value) ? undefined : 'signal'
+    case 'request':
+    case 'ping':
+    case 'pong':
+      return undefined
+    default:
+      return `${frame.$case} after the handshake`
   }
 }
 

@@ -35,6 +35,12 @@ export interface Opened extends OpenedAtStore {
   readonly answerBy: number
 }
 
+/**
+ * What is kept of it. The tag is not: it is a part of what gRPC has read, and all that would stay in
+ * memory with it.
+ */
+export type OpenedSession = Omit<Opened, 'sentTag' | 'answerBy'>
+
 export interface HandshakeParts {
   readonly validation: MetadataValidationClient
   readonly store: EnvelopeStoreClient

@@ -1,6 +1,6 @@
 // What a session asks the store, and how the answers come back to its machine.
 
-import { unary } from '@twotick/chassis'
+import { unary, type UnaryOptions } from '@twotick/chassis'
 import type { DeviceAddress, Refusal, StatusQuery } from '@twotick/protocol'
 import type { EnvelopeStoreClient } from '@twotick/protocol/services'
 import type { Epochs } from './epoch.ts'
@@ -14,54 +14,81 @@ export interface MailboxParts {
   readonly epochs: Epochs
 }
 
-export interface Asking {
+/** A session that asks. */
+export interface Asker {
   readonly device: DeviceAddress
   readonly epoch: string
   readonly answerMs: number
-  /** Aborts with the session. */
-  readonly signal: AbortSignal
+  /** The session is over, and its calls with it. */
+  isOver: boolean
+  callsUnderWay: number
+  /** There while a call is under way: for thousands of sessions that have none it would be dear. */
+  abort: AbortController | undefined
 }
 
-/** A refusal ends the session. Calls that are not answered reject, but for `ack`. */
+export function createAsker(asker: Pick<Asker, 'device' | 'epoch' | 'answerMs'>): Asker {
+  return { ...asker, isOver: false, callsUnderWay: 0, abort: undefined }
+}
+
+export function endCalls(asker: Asker): void {
+  asker.isOver = true
+  asker.abort?.abort()
+}
+
+async function call<T>(asker: Asker, ask: (options: UnaryOptions) => Promise<T>): Promise<T> {
+  asker.abort ??= new AbortController()
+  asker.callsUnderWay++
+  try {
+    return await ask({ deadlineMs: asker.answerMs, signal: asker.abort.signal })
+  } finally {
+    asker.callsUnderWay--
+    if (asker.callsUnderWay === 0) asker.abort = undefined
+  }
+}
+
+/** A refusal ends the session. Calls that are not answered reject, but for acks. */
 export type Answered = SessionEvent | { readonly on: 'refused'; readonly refusal: Refusal }
 
-export interface MailboxCalls {
-  fetch(page: Action & { do: 'fetch' }): Promise<Answered>
-  ack(ack: Action & { do: 'ack' }): Promise<Answered>
-  status(query: StatusQuery): Promise<Answered>
+export async function fetchPage(
+  { store, epochs }: MailboxParts,
+  asker: Asker,
+  { afterSeq, entriesMax, bytesMax }: Action & { do: 'fetch' },
+): Promise<Answered> {
+  const { epoch, device } = asker
+  const request = { epoch, device, afterSeq, entriesMax, bytesMax }
+  const reply = await call(asker, (options) => unary(store, 'fetch', request, options))
+  epochs.meet(reply.epoch)
+  const outcome = present(reply.outcome)
+  if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
+  const { entries, headSeq, ackedSeq, isComplete } = outcome.value
+  const seen = entries.map((entry) => seenBy(device, entry))
+  return { on: 'fetched', entries: seen, headSeq, ackedSeq, isComplete }
 }
 
-export function createMailboxCalls(parts: MailboxParts, asking: Asking): MailboxCalls {
-  const { store, writes, epochs } = parts
-  const { device, epoch, answerMs, signal } = asking
-  const options = { deadlineMs: answerMs, signal }
-  return {
-    async fetch({ afterSeq, entriesMax, bytesMax }) {
-      const request = { epoch, device, afterSeq, entriesMax, bytesMax }
-      const reply = await unary(store, 'fetch', request, options)
-      epochs.meet(reply.epoch)
-      const outcome = present(reply.outcome)
-      if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
-      const { entries, headSeq, ackedSeq, isComplete } = outcome.value
-      const seen = entries.map((entry) => seenBy(device, entry))
-      return { on: 'fetched', entries: seen, headSeq, ackedSeq, isComplete }
-    },
-    async ack({ seq, failed, names }) {
-      const outcome = await writes.ack(epoch, { device, seq, failed, names })
-      if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
-      if (outcome.$case !== 'acked') return { on: 'ack-failed' }
-      return { on: 'acked', ackedSeq: outcome.value.ackedSeq }
-    },
-    async status({ queryId, recipientAccountId, items }) {
-      const request = { epoch, asker: device, recipientAccountId, items }
-      const reply = await unary(store, 'getStatus', request, options)
-      epochs.meet(reply.epoch)
-      const outcome = present(reply.outcome)
-      if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
-      const { answers, askerHeadSeq } = outcome.value
-      return { on: 'status', status: { queryId, recipientAccountId, answers }, askerHeadSeq }
-    },
-  }
+export async function putAck(
+  { writes }: MailboxParts,
+  { device, epoch }: Asker,
+  { seq, failed, names }: Action & { do: 'ack' },
+): Promise<Answered> {
+  const outcome = await writes.ack(epoch, { device, seq, failed, names })
+  if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
+  if (outcome.$case !== 'acked') return { on: 'ack-failed' }
+  return { on: 'acked', ackedSeq: outcome.value.ackedSeq }
+}
+
+export async function askStatus(
+  { store, epochs }: MailboxParts,
+  asker: Asker,
+  { queryId, recipientAccountId, items }: StatusQuery,
+): Promise<Answered> {
+  const { epoch, device } = asker
+  const request = { epoch, asker: device, recipientAccountId, items }
+  const reply = await call(asker, (options) => unary(store, 'getStatus', request, options))
+  epochs.meet(reply.epoch)
+  const outcome = present(reply.outcome)
+  if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
+  const { answers, askerHeadSeq } = outcome.value
+  return { on: 'status', status: { queryId, recipientAccountId, answers }, askerHeadSeq }
 }
 
 function present<T>(outcome: T | undefined): T {

@@ -13,7 +13,6 @@ import type { DeviceAddress, Entry } from '@twotick/protocol'
 import type { EntryName, TraceHops } from '@twotick/protocol/services'
 import type { Answered } from './mailbox-calls.ts'
 import type { SeenEntry } from './page.ts'
-import type { SessionPushes } from './pushes.ts'
 import { GATEWAY, markOfAccount } from './send-traces.ts'
 import type { Action } from './session.ts'
 
@@ -30,6 +29,10 @@ export interface PushTraces {
 
 type AckAction = Action & { do: 'ack' }
 
+export function isTraced({ name }: SeenEntry): boolean {
+  return name?.trace !== undefined
+}
+
 interface Traced {
   readonly append: Uint8Array
   /** Where a live push goes on. */
@@ -37,10 +40,7 @@ interface Traced {
   push: Uint8Array | undefined
 }
 
-export function createPushTraces(
-  { accountId }: Pick<DeviceAddress, 'accountId'>,
-  pushes: Pick<SessionPushes, 'pushed'>,
-): PushTraces {
+export function createPushTraces({ accountId }: Pick<DeviceAddress, 'accountId'>): PushTraces {
   const traced = new Map<number, Traced>()
   return {
     met(entries, hops) {
@@ -51,7 +51,6 @@ export function createPushTraces(
       }
     },
     pushed(entries, isLive) {
-      pushes.pushed(entries, isLive)
       if (traced.size === 0) return
       const found = entries.flatMap(({ seq }) => traced.get(seq) ?? [])
       const isAlone = isLive && entries.length === 1

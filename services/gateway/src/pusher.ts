@@ -2,17 +2,22 @@
 // into frames, calls and timers.
 
 import { backoffMs } from '@twotick/chassis'
-import type { Ack, Entry, Refusal, Status, StatusQuery } from '@twotick/protocol'
+import type { Ack, DeviceAddress, Entry, Refusal, Status, StatusQuery } from '@twotick/protocol'
 import type { StoredEntry, TraceHops } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
-import type { Opened } from './handshake.ts'
+import type { OpenedSession } from './handshake.ts'
 import {
   type Answered,
-  createMailboxCalls,
-  type MailboxCalls,
+  type Asker,
+  askStatus,
+  createAsker,
+  endCalls,
+  fetchPage,
   type MailboxParts,
+  putAck,
 } from './mailbox-calls.ts'
-import { createPushTraces } from './push-traces.ts'
+import type { SeenEntry } from './page.ts'
+import { createPushTraces, isTraced, type PushTraces } from './push-traces.ts'
 import { seenBy } from './seen.ts'
 import { type Action, next, openSession } from './session.ts'
 import type { DeviceSocket, DownFrame } from './socket.ts'
@@ -28,7 +33,7 @@ export interface PusherParts extends MailboxParts {
 }
 
 export interface PusherOptions {
-  readonly opened: Opened
+  readonly opened: OpenedSession
   readonly limits: WindowLimits
   readonly answerMs: number
   /** Ends the session. */
@@ -55,80 +60,109 @@ export function createPusher(
   { opened, limits, answerMs, end }: PusherOptions,
 ): Pusher {
   const { device, epoch } = opened
-  const { events } = parts
-  const closing = new AbortController()
-  const { signal } = closing
-  const calls = createMailboxCalls(parts, { device, epoch, answerMs, signal })
-  const fetch = fetching(calls, events, signal)
-  const retries = createRetries()
-  const said = createSaid()
-  const pushes = events.openPushes()
-  const traces = createPushTraces(device, pushes)
-  let [session, firstActions] = openSession(opened, limits)
+  const { pushes } = parts.events
+  const asker = createAsker({ device, epoch, answerMs })
+  const unacked = pushes.open()
+  const [begun, firstActions] = openSession(opened, limits)
+  let session = begun
+  // What most sessions do not need most of the time is not there before.
+  let retries: Retries | undefined
+  let said: Said | undefined
+  let traces: PushTraces | undefined
 
   function feed(event: Answered) {
-    if (signal.aborted) return
+    if (asker.isOver) return
     if (event.on === 'refused') return end(event.refusal)
-    if (event.on === 'fetched') traces.met(event.entries)
+    if (event.on === 'fetched') traces = withMet(traces, device, event.entries)
     const [after, actions] = next(session, event)
-    pushes.moved(session, after)
+    pushes.moved(unacked, session, after)
     session = after
     for (const action of actions) perform(action, event.on === 'rung')
   }
 
   function perform(action: Action, isLive = false) {
     if (action.do === 'end') return end({ code: action.code, detail: '', retryAfterMs: 0 })
-    if (action.do === 'fetch') return void fetch(action).then(feed)
-    if (action.do === 'fetch-later') return retries.later('fetch', () => feed({ on: 'fetch-due' }))
-    if (action.do === 'ack') return void traces.ack(action, calls.ack).then(feed)
-    if (action.do === 'ack-later') return retries.later('ack', () => feed({ on: 'ack-due' }))
-    if (action.do === 'deliver') traces.pushed(action.entries, isLive)
+    if (action.do === 'fetch') return void fetchAnyway(parts, asker, action).then(feed)
+    if (action.do === 'ack') return void putTraced(parts, asker, action, traces).then(feed)
+    if (action.do === 'fetch-later') return later('fetch', { on: 'fetch-due' })
+    if (action.do === 'ack-later') return later('ack', { on: 'ack-due' })
+    if (action.do === 'deliver') {
+      pushes.pushed(unacked, action.entries, isLive)
+      traces?.pushed(action.entries, isLive)
+    }
     for (const frame of framesOf(action)) socket.send(frame)
-    if (action.do === 'status') said.now(action.status)
+    if (action.do === 'status') said?.now(action.status)
   }
 
-  async function query(query: StatusQuery) {
-    const found = await calls.status(query)
-    const isSaid = found.on === 'status' ? said.later(found.status) : undefined
-    feed(found)
-    if (!signal.aborted) await isSaid
+  function later(kind: 'fetch' | 'ack', due: Answered) {
+    retries ??= createRetries()
+    retries.later(kind, () => feed(due))
   }
 
   return {
-    start() {
-      const actions = firstActions
-      firstActions = []
-      for (const action of actions) perform(action)
-    },
+    start: () => firstActions.splice(0).forEach((action) => perform(action)),
     rung(headSeq, entries, hops) {
       const isNews = headSeq > session.rungSeq
       const seen = session.at === 'live' ? entries.map((entry) => seenBy(device, entry)) : []
-      traces.met(seen, hops)
+      traces = withMet(traces, device, seen, hops)
       feed({ on: 'rung', headSeq, entries: seen })
       return isNews
     },
     ack: ({ seq, failed }) => feed({ on: 'ack', seq, failed }),
-    query,
+    async query(query) {
+      const found = await askStatus(parts, asker, query)
+      said ??= createSaid()
+      const isSaid = found.on === 'status' ? said.later(found.status) : undefined
+      feed(found)
+      if (!asker.isOver) await isSaid
+    },
     close() {
-      closing.abort()
-      pushes.close()
-      retries.close()
-      said.close()
+      endCalls(asker)
+      pushes.close(unacked)
+      retries?.close()
+      said?.close()
     },
   }
 }
 
-/** A fetch that always has an answer. */
-function fetching(calls: MailboxCalls, events: GatewayEvents, signal: AbortSignal) {
-  return async (action: Action & { do: 'fetch' }): Promise<Answered> => {
-    try {
-      return await calls.fetch(action)
-    } catch (error) {
-      if (!signal.aborted) events.failed('a mailbox could not be fetched', error)
-      return { on: 'fetch-failed' }
-    }
+/** Has an answer, whatever happens. */
+async function fetchAnyway(
+  parts: PusherParts,
+  asker: Asker,
+  page: Action & { do: 'fetch' },
+): Promise<Answered> {
+  try {
+    return await fetchPage(parts, asker, page)
+  } catch (error) {
+    if (!asker.isOver) parts.events.failed('a mailbox could not be fetched', error)
+    return { on: 'fetch-failed' }
   }
 }
+
+function putTraced(
+  parts: PusherParts,
+  asker: Asker,
+  action: Action & { do: 'ack' },
+  traces: PushTraces | undefined,
+): Promise<Answered> {
+  if (traces === undefined) return putAck(parts, asker, action)
+  return traces.ack(action, (traced) => putAck(parts, asker, traced))
+}
+
+/** There are traces once an entry is traced. */
+function withMet(
+  traces: PushTraces | undefined,
+  device: DeviceAddress,
+  entries: readonly SeenEntry[],
+  hops?: TraceHops,
+): PushTraces | undefined {
+  if (traces === undefined && !entries.some(isTraced)) return undefined
+  const some = traces ?? createPushTraces(device)
+  some.met(entries, hops)
+  return some
+}
+
+type Said = ReturnType<typeof createSaid>
 
 /** Tells when a status is said: it may be held for long, and a device may have few of them. */
 function createSaid() {
@@ -146,9 +180,9 @@ function createSaid() {
   }
 }
 
-type Said = Extract<Action, { do: 'deliver' | 'missed' | 'drained' | 'status' }>
+type Told = Extract<Action, { do: 'deliver' | 'missed' | 'drained' | 'status' }>
 
-function framesOf(action: Said): DownFrame[] {
+function framesOf(action: Told): DownFrame[] {
   switch (action.do) {
     case 'deliver':
       return inFrames(action.entries).map((entries) => ({ $case: 'deliver', value: { entries } }))
@@ -178,6 +212,8 @@ function inFrames(entries: readonly Entry[]): Entry[][] {
   }
   return frames
 }
+
+type Retries = ReturnType<typeof createRetries>
 
 /** Each kind of call backs off by itself, and anew when it has not failed for a while. */
 function createRetries() {

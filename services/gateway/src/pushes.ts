@@ -9,13 +9,18 @@ import type { Session } from './session.ts'
 /** A connected device that acknowledges nothing for so long does not get on. */
 const STALLED_MS = 60_000
 
-export interface SessionPushes {
+/** What one session has pushed that its device has not acknowledged, oldest first. */
+export type Unacked = Push[]
+
+/** One for all sessions: a session has nothing but its list. */
+export interface Pushes {
+  open(): Unacked
   /** One frame's worth; `isLive`: it was rung, not fetched. */
-  pushed(entries: readonly Entry[], isLive: boolean): void
+  pushed(unacked: Unacked, entries: readonly Entry[], isLive: boolean): void
   /** The session's machine went from one state to the next. */
-  moved(from: Session, to: Session): void
+  moved(unacked: Unacked, from: Session, to: Session): void
   /** The session is over: what it has not acknowledged will be pushed again. */
-  close(): void
+  close(unacked: Unacked): void
 }
 
 interface Push {
@@ -26,8 +31,8 @@ interface Push {
   readonly acceptedAtMs: number
 }
 
-export function createPushes(meter: Meter): () => SessionPushes {
-  const open = new Set<Push[]>()
+export function createPushes(meter: Meter): Pushes {
+  const open = new Set<Unacked>()
   const pushed = meter.counter('twotick.gateway.pushed', 'entries pushed')
   const caughtUp = meter.counter(
     'twotick.gateway.catch_ups',
@@ -56,33 +61,34 @@ export function createPushes(meter: Meter): () => SessionPushes {
     () => ages(open).filter((ageMs) => ageMs > STALLED_MS).length,
   )
 
-  return () => {
-    const pushes: Push[] = []
-    open.add(pushes)
-    return {
-      pushed(entries, isLive) {
-        const last = entries.at(-1)
-        if (last === undefined) return
-        pushed.add(entries.length)
-        const acceptedAtMs = isLive && last.content?.$case === 'envelope' ? last.acceptedAtMs : 0
-        const { seq: lastSeq } = last
-        pushes.push({ lastSeq, count: entries.length, at: performance.now(), acceptedAtMs })
-      },
-      moved(from, to) {
-        if (from.at === 'live' && to.at === 'catching-up') caughtUp.add()
-        if (from.ackedSeq === to.ackedSeq) return
-        while (pushes[0] !== undefined && pushes[0].lastSeq <= to.ackedSeq) {
-          const { acceptedAtMs } = pushes[0]
-          pushes.shift()
-          if (acceptedAtMs === 0) continue
-          // Two clocks: a delivery never took less than nothing.
-          latency.record(Math.max(0, Date.now() - acceptedAtMs) / 1_000)
-        }
-      },
-      close() {
-        if (open.delete(pushes)) redelivered.add(countOf(pushes))
-      },
-    }
+  return {
+    open() {
+      const unacked: Unacked = []
+      open.add(unacked)
+      return unacked
+    },
+    pushed(unacked, entries, isLive) {
+      const last = entries.at(-1)
+      if (last === undefined) return
+      pushed.add(entries.length)
+      const acceptedAtMs = isLive && last.content?.$case === 'envelope' ? last.acceptedAtMs : 0
+      const { seq: lastSeq } = last
+      unacked.push({ lastSeq, count: entries.length, at: performance.now(), acceptedAtMs })
+    },
+    moved(unacked, from, to) {
+      if (from.at === 'live' && to.at === 'catching-up') caughtUp.add()
+      if (from.ackedSeq === to.ackedSeq) return
+      while (unacked[0] !== undefined && unacked[0].lastSeq <= to.ackedSeq) {
+        const { acceptedAtMs } = unacked[0]
+        unacked.shift()
+        if (acceptedAtMs === 0) continue
+        // Two clocks: a delivery never took less than nothing.
+        latency.record(Math.max(0, Date.now() - acceptedAtMs) / 1_000)
+      }
+    },
+    close(unacked) {
+      if (open.delete(unacked)) redelivered.add(countOf(unacked))
+    },
   }
 }
 

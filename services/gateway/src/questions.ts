@@ -10,8 +10,10 @@ const MAX = { 'status query': 4, request: 16 }
 
 const RETRY_AFTER_MS = 1_000
 
+export type QuestionKind = keyof typeof MAX
+
 export interface Questions {
-  ask(kind: keyof typeof MAX, answer: () => Promise<void>): void
+  ask(kind: QuestionKind, answer: () => Promise<void>): void
 }
 
 export function createQuestions(
@@ -20,7 +22,7 @@ export function createQuestions(
 ): Questions {
   const counts = { 'status query': 0, request: 0 }
 
-  async function ask(kind: keyof typeof MAX, answer: () => Promise<void>) {
+  async function ask(kind: QuestionKind, answer: () => Promise<void>) {
     if (counts[kind] >= MAX[kind]) {
       return end({ code: RefusalCode.MALFORMED, detail: `too many: ${kind}`, retryAfterMs: 0 })
     }

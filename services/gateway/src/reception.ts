@@ -8,7 +8,12 @@ import {
   type LiveSession,
 } from './connection.ts'
 import { jittered } from './goodbye.ts'
-import { type HandshakeOptions, type HandshakeParts, type Opened, shakeHands } from './handshake.ts'
+import {
+  type HandshakeOptions,
+  type HandshakeParts,
+  type OpenedSession,
+  shakeHands,
+} from './handshake.ts'
 import type { Registry } from './registry.ts'
 import { type DeviceSocket, FRAME_BYTES_MAX } from './socket.ts'
 import { leave, takeOver, type TakeoverParts } from './takeover.ts'
@@ -30,9 +35,9 @@ export function createReception(parts: ReceptionParts, options: ReceptionOptions
   return async function receive(socket: DeviceSocket): Promise<void> {
     const opened = await shakeHands(socket, parts.handshake, options)
     if (opened === undefined) return
-    const connection = createConnection(socket, parts.connection, {
-      ...options,
-      opened,
+    const { sentTag, answerBy, ...session } = opened
+    const connection = createConnection(socket, parts.connection, options, {
+      opened: session,
       onEnd() {
         registry.leave(connection)
         void leave(connection, takeover)
@@ -40,22 +45,21 @@ export function createReception(parts: ReceptionParts, options: ReceptionOptions
     })
     // In this order: from here on doorbells are heard, then they find their way here, and what was
     // appended before that is seen by the first fetch.
-    const leftMs = opened.answerBy - performance.now()
+    const leftMs = answerBy - performance.now()
     const isNewest = registry.enter(connection) && (await takeOver(connection, takeover, leftMs))
     if (!isNewest) return end(connection, RefusalCode.REPLACED)
-    connection.begin(welcomeOf(opened, options))
+    connection.begin({ sentTag, ...welcomeOf(session, options) })
     if (options.isDraining()) end(connection, RefusalCode.GOING_AWAY, jittered(1_000))
   }
 }
 
-function welcomeOf(opened: Opened, options: ReceptionOptions): Welcome {
-  const { session, epoch, sentNo, sentTag, ackedSeq, headSeq } = opened
+function welcomeOf(opened: OpenedSession, options: ReceptionOptions): Omit<Welcome, 'sentTag'> {
+  const { session, epoch, sentNo, ackedSeq, headSeq } = opened
   const { limits, silenceMs, sendsMax } = options
   return {
     session,
     epoch,
     sentNo,
-    sentTag,
     ackedSeq,
     backlog: Math.max(0, headSeq - ackedSeq),
     limits: {

@@ -1,7 +1,7 @@
 // The live sessions of this gateway, by account and device. One device has one session: the number
 // decides, wherever the two meet.
 
-import { type DeviceAddress, RefusalCode } from '@twotick/protocol'
+import { RefusalCode } from '@twotick/protocol'
 import type { LiveSession } from './connection.ts'
 
 export interface Registry {
@@ -25,22 +25,24 @@ export interface Registry {
 }
 
 export function createRegistry(): Registry {
-  const accounts = new Map<string, Map<number, LiveSession>>()
+  const accounts = new Map<string, LiveSession[]>()
   let count = 0
 
   function find({ accountId, deviceId }: { accountId: string; deviceId: number }) {
-    return accounts.get(accountId)?.get(deviceId)
+    return accounts.get(accountId)?.find(({ device }) => device.deviceId === deviceId)
   }
 
   function of(accountId: string): Iterable<LiveSession> {
-    return accounts.get(accountId)?.values() ?? []
+    return accounts.get(accountId) ?? []
   }
 
-  function put({ accountId, deviceId }: DeviceAddress, session: LiveSession) {
-    let devices = accounts.get(accountId)
-    if (devices === undefined) accounts.set(accountId, (devices = new Map()))
-    if (!devices.has(deviceId)) count++
-    devices.set(deviceId, session)
+  /** In the place of the device's former one, if there is one. */
+  function put(session: LiveSession, former: LiveSession | undefined) {
+    const { accountId } = session.device
+    const others = accounts.get(accountId)?.filter((other) => other !== former) ?? []
+    // A new list: who is walking over the old one goes on with what there was.
+    accounts.set(accountId, [...others, session])
+    if (former === undefined) count++
   }
 
   function unlinked({ accountId, deviceId }: { accountId: string; deviceId: number }) {
@@ -55,22 +57,26 @@ export function createRegistry(): Registry {
       const former = find(session.device)
       const isNewer = former?.epoch === session.epoch && former.number >= session.number
       if (isNewer) return false
-      put(session.device, session)
+      put(session, former)
       former?.end({ code: RefusalCode.REPLACED, detail: '', retryAfterMs: 0 })
       return true
     },
     leave(session) {
-      const { accountId, deviceId } = session.device
-      const devices = accounts.get(accountId)
-      if (devices?.get(deviceId) !== session) return
-      devices.delete(deviceId)
+      const { accountId } = session.device
+      const sessions = accounts.get(accountId)
+      if (sessions?.includes(session) !== true) return
       count--
-      if (devices.size === 0) accounts.delete(accountId)
+      if (sessions.length === 1) accounts.delete(accountId)
+      else
+        accounts.set(
+          accountId,
+          sessions.filter((other) => other !== session),
+        )
     },
     of,
     find,
     unlinked: (device) => void setImmediate(unlinked, device),
-    all: () => [...accounts.values()].flatMap((devices) => [...devices.values()]),
+    all: () => [...accounts.values()].flat(),
     count: () => count,
   }
 }

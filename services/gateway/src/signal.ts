@@ -5,7 +5,7 @@ import type { Bus } from '@twotick/chassis'
 import { EnvelopeType, type SignalUp } from '@twotick/protocol'
 import { SignalSent } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
-import type { Opened } from './handshake.ts'
+import type { OpenedSession } from './handshake.ts'
 import type { Validation } from './writes.ts'
 
 const SUBJECT = 'signal.sent'
@@ -14,7 +14,7 @@ const SUBJECT = 'signal.sent'
 const IN_FLIGHT_MAX = 512
 
 export interface Signals {
-  send(from: Pick<Opened, 'device' | 'clientVersion'>, signal: SignalUp): void
+  send(from: Pick<OpenedSession, 'device' | 'clientVersion'>, signal: SignalUp): void
 }
 
 export function createSignals(parts: {
@@ -28,7 +28,7 @@ export function createSignals(parts: {
   let inFlight = 0
 
   async function pass(
-    { device, clientVersion }: Pick<Opened, 'device' | 'clientVersion'>,
+    { device, clientVersion }: Pick<OpenedSession, 'device' | 'clientVersion'>,
     signal: SignalUp,
   ) {
     const { accountId, ciphertext } = signal

@@ -72,62 +72,147 @@ export function deviceSocket(
   raw: Duplex,
   { address, atTurnEnd }: { address: string; atTurnEnd: AtTurnEnd },
 ): DeviceSocket {
-  let out: DownFrame[] = []
-  let isLast = false
-  let isGone = false
-  const reading = createReading(ws)
-  const cut = () => ws.terminate()
-
-  function write() {
-    const frames = isGone ? [] : out
-    out = []
-    Object.assign(socket, { writes: socket.writes + 1, saidAt: performance.now() })
-    if (frames.length > 0 && ws.readyState === ws.OPEN) raw.write(messagesOf(frames))
-    if (isLast && !isGone) closeSocket()
-    if (ws.bufferedAmount > CUT_BYTES) cut()
-    else if (ws.bufferedAmount > CONGESTED_BYTES) reading.pause('congested')
-  }
-
-  function closeSocket() {
-    reading.resumeAll()
-    ws.close(1000)
-    setTimeout(cut, CLOSE_MS).unref()
-  }
-
-  const socket: DeviceSocket = {
-    address,
-    writes: 0,
-    heardAt: performance.now(),
-    saidAt: performance.now(),
-    send(frame) {
-      if (isLast || isGone) return
-      if (out.length === 0) atTurnEnd(write)
-      out.push(frame)
-    },
-    close(last) {
-      socket.send(last)
-      isLast = true
-    },
-    cut,
-    pause: reading.pause,
-    resume: reading.resume,
-    isCongested: () => reading.isPausedFor('congested'),
-    isClosed: () => isLast || isGone,
-    isPaused: () => reading.isPaused(),
-    bufferedBytes: () => ws.bufferedAmount,
-    onFrame: (handler) => void (handlers.frame = handler),
-    onMalformed: (handler) => void (handlers.malformed = handler),
-    onGone: (handler) => void (handlers.gone = handler),
-  }
-  const handlers = hear(ws, socket)
-  raw.on('drain', () => reading.resume('congested'))
-  ws.on('close', () => {
-    isGone = true
-    out = []
-    handlers.gone()
-  })
+  const socket = new WebSocketDevice(ws, raw, { address, atTurnEnd })
+  ws.on('message', (data, isBinary) => socket.heard(data as Buffer, isBinary))
+  ws.on('ping', (data) => socket.pinged(data))
+  ws.on('error', () => socket.malformed())
+  ws.on('close', () => socket.gone())
+  raw.on('drain', () => socket.resume('congested'))
   return socket
 }
+
+/** A class, as there is one for each connection: its methods as closures took 1.3 kB of each. */
+class WebSocketDevice implements DeviceSocket {
+  readonly address: string
+  writes = 0
+  heardAt = performance.now()
+  saidAt = performance.now()
+  private readonly ws: WebSocket
+  private readonly raw: Duplex
+  private readonly atTurnEnd: AtTurnEnd
+  private out: DownFrame[] = NO_FRAMES
+  private isLast = false
+  private isGone = false
+  /** Why it is not read; undefined while it is. */
+  private pausedFor: Set<string> | undefined
+  private frameHandler: (frame: UpFrame) => void = nothing
+  private malformedHandler: () => void = nothing
+  private goneHandler: () => void = nothing
+
+  constructor(
+    ws: WebSocket,
+    raw: Duplex,
+    { address, atTurnEnd }: { address: string; atTurnEnd: AtTurnEnd },
+  ) {
+    this.ws = ws
+    this.raw = raw
+    this.address = address
+    this.atTurnEnd = atTurnEnd
+  }
+
+  send(frame: DownFrame): void {
+    if (this.isClosed()) return
+    if (this.out.length > 0) return void this.out.push(frame)
+    this.out = [frame]
+    this.atTurnEnd(() => this.write())
+  }
+
+  private write(): void {
+    const frames = this.isGone ? [] : this.out
+    this.out = NO_FRAMES
+    this.writes++
+    this.saidAt = performance.now()
+    const ws = this.ws
+    if (frames.length > 0 && ws.readyState === ws.OPEN) this.raw.write(messagesOf(frames))
+    if (this.isLast && !this.isGone) this.end()
+    if (ws.bufferedAmount > CUT_BYTES) this.cut()
+    else if (ws.bufferedAmount > CONGESTED_BYTES) this.pause('congested')
+  }
+
+  private end(): void {
+    this.pausedFor = undefined
+    this.ws.resume()
+    this.ws.close(1000)
+    setTimeout(() => this.cut(), CLOSE_MS).unref()
+  }
+
+  close(last: DownFrame): void {
+    this.send(last)
+    this.isLast = true
+  }
+
+  cut(): void {
+    this.ws.terminate()
+  }
+
+  pause(reason: string): void {
+    this.pausedFor ??= new Set()
+    this.pausedFor.add(reason)
+    this.ws.pause()
+  }
+
+  resume(reason: string): void {
+    if (this.pausedFor?.delete(reason) !== true || this.pausedFor.size > 0) return
+    this.pausedFor = undefined
+    this.ws.resume()
+  }
+
+  isCongested(): boolean {
+    return this.pausedFor?.has('congested') === true
+  }
+
+  isClosed(): boolean {
+    return this.isLast || this.isGone
+  }
+
+  isPaused(): boolean {
+    return this.pausedFor !== undefined
+  }
+
+  bufferedBytes(): number {
+    return this.ws.bufferedAmount
+  }
+
+  onFrame(handler: (frame: UpFrame) => void): void {
+    this.frameHandler = handler
+  }
+
+  onMalformed(handler: () => void): void {
+    this.malformedHandler = handler
+  }
+
+  onGone(handler: () => void): void {
+    this.goneHandler = handler
+  }
+
+  /** Hands on what comes, until the last frame was said. */
+  heard(data: Buffer, isBinary: boolean): void {
+    if (this.isClosed()) return
+    this.heardAt = performance.now()
+    const frame = isBinary ? decoded(data) : undefined
+    if (frame === undefined) this.malformedHandler()
+    else this.frameHandler(frame)
+  }
+
+  pinged(data: Buffer): void {
+    this.heardAt = performance.now()
+    if (!this.isCongested()) this.ws.pong(data)
+  }
+
+  malformed(): void {
+    this.malformedHandler()
+  }
+
+  gone(): void {
+    this.isGone = true
+    this.out = NO_FRAMES
+    this.goneHandler()
+  }
+}
+
+const NO_FRAMES: DownFrame[] = []
+
+function nothing(): void {}
 
 const FINAL_BINARY = 0x82
 const LENGTH_16_BIT = 126
@@ -170,51 +255,6 @@ function writeHeader(messages: Buffer, at: number, length: number): void {
       messages.writeUInt32BE(0, at + 2)
       messages.writeUInt32BE(length, at + 6)
   }
-}
-
-/** Whether the socket is read, which several reasons may speak against. */
-function createReading(ws: WebSocket) {
-  const reasons = new Set<string>()
-  return {
-    pause(reason: string) {
-      reasons.add(reason)
-      ws.pause()
-    },
-    resume(reason: string) {
-      if (reasons.delete(reason) && reasons.size === 0) ws.resume()
-    },
-    resumeAll() {
-      reasons.clear()
-      ws.resume()
-    },
-    isPaused: () => reasons.size > 0,
-    isPausedFor: (reason: string) => reasons.has(reason),
-  }
-}
-
-interface Handlers {
-  frame: (frame: UpFrame) => void
-  malformed: () => void
-  gone: () => void
-}
-
-/** Hands on what comes, until the last frame was said. */
-function hear(ws: WebSocket, socket: DeviceSocket): Handlers {
-  const nothing = () => undefined
-  const handlers: Handlers = { frame: nothing, malformed: nothing, gone: nothing }
-  ws.on('message', (data, isBinary) => {
-    if (socket.isClosed()) return
-    socket.heardAt = performance.now()
-    const frame = isBinary ? decoded(data as Buffer) : undefined
-    if (frame === undefined) handlers.malformed()
-    else handlers.frame(frame)
-  })
-  ws.on('ping', (data) => {
-    socket.heardAt = performance.now()
-    if (!socket.isCongested()) ws.pong(data)
-  })
-  ws.on('error', () => handlers.malformed())
-  return handlers
 }
 
 function decoded(bytes: Buffer): UpFrame | undefined {
