@@ -2,9 +2,10 @@
 // frames and come back as verdicts by number.
 //
 // What is asked within one turn of the event loop goes into one frame: an idle stream sends at once,
-// a busy one batches by itself. Until the stream is open, questions wait. When it breaks, every one,
-// sent or still waiting, is rejected in its order: what was sent with an unknown outcome, what was
-// not with `hadNoEffect`. So nothing overtakes, and who asked decides what to repeat.
+// a busy one batches by itself, the more so where a frame waits for the one before. Until the stream
+// is open, questions wait. When it breaks, every one, sent or still waiting, is rejected in its order:
+// what was sent with an unknown outcome, what was not with `hadNoEffect`. So nothing overtakes, and
+// who asked decides what to repeat.
 
 import { Failure } from './failure.ts'
 import { createInFlight, type InFlightBounds, type Numbered, type Question } from './in-flight.ts'
@@ -21,6 +22,11 @@ export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { read
   verdicts(reply: Reply): readonly Verdict[]
   /** About how many bytes a question has on the wire; far below the 8 MiB of a message. */
   bytes(item: Item): number
+  /**
+   * While nothing of a frame is answered, the next one waits, and grows. For a server that deals with
+   * one frame after the other: there it would wait too, as many small ones.
+   */
+  readonly oneAtATime: boolean
 }
 
 export interface BatchStream<Item, Verdict> {
@@ -41,9 +47,11 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   // In flight and not sent yet, oldest first.
   let queue: Question<Item>[] = []
   let isFlushPlanned = false
+  let isFrameUnderWay = false
   let isClosed = false
   const inFlight = createInFlight<Item, Verdict>(options, () => {
     queue = queue.filter(({ id }) => inFlight.has(id))
+    goOn()
   })
   const stream = keepStream<Request, Reply>({
     open: () => options.open(),
@@ -51,11 +59,24 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
     onOpen: flush,
     onReply(reply) {
       for (const verdict of options.verdicts(reply)) inFlight.answer(verdict.id, verdict)
+      goOn()
     },
     onBroken: rejectAll,
   })
 
+  function planFlush() {
+    if (isFlushPlanned || (options.oneAtATime && isFrameUnderWay)) return
+    isFlushPlanned = true
+    setImmediate(flush)
+  }
+
+  function goOn() {
+    isFrameUnderWay = false
+    if (queue.length > 0) planFlush()
+  }
+
   function rejectAll(failure: Failure) {
+    isFrameUnderWay = false
     queue = []
     inFlight.rejectAll(failure)
   }
@@ -63,7 +84,8 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   function flush() {
     isFlushPlanned = false
     const open = stream.current()
-    if (open === undefined) return
+    if (open === undefined || queue.length === 0) return
+    isFrameUnderWay = true
     const batches = batchesOf(queue)
     queue = []
     for (const batch of batches) {
@@ -78,10 +100,7 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
       const added = inFlight.add(item, options.bytes(item))
       if (added === undefined) return refused('RESOURCE_EXHAUSTED', 'too much is in flight')
       queue.push(added.question)
-      if (!isFlushPlanned) {
-        isFlushPlanned = true
-        setImmediate(flush)
-      }
+      planFlush()
       return added.answer
     },
     close() {

@@ -62,6 +62,49 @@ test('a frame may be answered in parts, and a later one before it', async () => 
   expect(order).toEqual([2, 3, 1])
 })
 
+test('one frame at a time: what is asked meanwhile is one frame, once something is answered', async () => {
+  const frames: number[] = []
+  const held = Promise.withResolvers<undefined>()
+  const server = await serve({
+    write: async (request, answer) => {
+      frames.push(request.acks.length)
+      if (request.acks[0]?.seq === 1) await held.promise
+      // Of the first frame one question is never answered: it holds up no other.
+      const { epoch, verdicts } = ackedReply(request)
+      answer({ epoch, verdicts: verdicts.filter((verdict) => ackedSeq(verdict) !== 2) })
+    },
+  })
+  const stream = openStream(server.port, { oneAtATime: true })
+  await stream.send(0)
+  const first = stream.send(1)
+  const unanswered = stream.send(2).catch((failure: Failure) => failure.code)
+  const later: Promise<unknown>[] = []
+  for (const seq of [3, 4, 5]) {
+    await wait(20)
+    later.push(stream.send(seq))
+  }
+  await wait(20)
+  expect(frames).toEqual([1, 2])
+  held.resolve(undefined)
+  await Promise.all([first, ...later])
+  expect(frames).toEqual([1, 2, 3])
+  expect(await unanswered).toBe('DEADLINE_EXCEEDED')
+})
+
+test('one frame at a time: one without any answer holds up the next until its deadline, no longer', async () => {
+  const server = await serve({
+    write: (request, answer) =>
+      request.acks[0]?.seq === 1 ? new Promise(nothing) : ackAll(request, answer),
+  })
+  const stream = openStream(server.port, { oneAtATime: true, deadlineMs: 400 })
+  await stream.send(0)
+  const first = stream.send(1).catch((failure: Failure) => failure.hadNoEffect)
+  await wait(150)
+  // Never sent before the first one's deadline, and in time for its own.
+  expect(ackedSeq(await stream.send(2))).toBe(2)
+  expect(await first).toBe(false)
+})
+
 test('broken in mid-flight: what was sent is unknown, in its order, and the stream comes back', async () => {
   const taken = Promise.withResolvers<undefined>()
   const first = await serveStore({

@@ -54,7 +54,10 @@ export function storeClient(port: number, service: ServiceName, file = secretFil
 }
 
 /** A batch stream of acks, whose seq is the test's item. */
-export function ackStream(client: EnvelopeStoreClient, bounds: Partial<InFlightBounds> = {}) {
+export function ackStream(
+  client: EnvelopeStoreClient,
+  options: Partial<InFlightBounds & { oneAtATime: boolean }> = {},
+) {
   return batchStream({
     open: () => client.write(),
     frames: (items: readonly { id: number; item: number }[]): WriteRequest[] => [
@@ -76,7 +79,8 @@ export function ackStream(client: EnvelopeStoreClient, bounds: Partial<InFlightB
     deadlineMs: 1_000,
     inFlightMax: 1_000,
     inFlightBytesMax: 1_000_000,
-    ...bounds,
+    oneAtATime: false,
+    ...options,
   })
 }
 

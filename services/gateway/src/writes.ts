@@ -53,6 +53,8 @@ export function openWrites(
       return reply.verdicts
     },
     bytes: writeBytes,
+    // It has one transaction under way.
+    oneAtATime: true,
   })
 
   async function write(item: Write): Promise<Outcome> {
@@ -112,6 +114,8 @@ export function openValidation(
     ) => [{ sends: items.map(({ id, item }) => ({ id, ...item })) }],
     verdicts: (reply) => reply.verdicts,
     bytes: ({ parts }) => 192 + 44 * parts.length,
+    // One send whose roster has to be read holds up no other.
+    oneAtATime: false,
   })
   return {
     async validate(metadata) {
