@@ -64,9 +64,19 @@ async function performPairs(order: Order, figures: Figures, begin: Begin): Promi
   return measured
 }
 
+/** Loops that begin in a second: a relay that is not warm is not given thousands at once. */
+const BEGIN_PER_SECOND = 2_000
+
 export function startLoops(senders: readonly Sender[], outstanding: number): () => void {
-  for (const sender of senders) for (let each = 0; each < outstanding; each++) sender.send()
-  return () => undefined
+  const loops = senders.length * outstanding
+  const began = performance.now()
+  let begun = 0
+  const timer = setInterval(() => {
+    const due = Math.min(loops, ((performance.now() - began) / 1_000) * BEGIN_PER_SECOND)
+    for (; begun < due; begun++) senders[begun % senders.length]?.send()
+    if (begun === loops) clearInterval(timer)
+  }, 1)
+  return () => clearInterval(timer)
 }
 
 /**
@@ -105,8 +115,10 @@ async function performGroup(order: Order, figures: Figures, begin: Begin): Promi
     recipients: others.length,
     onDelivered: (own) => own.send(),
   })
-  startLoops([sender], workload.outstanding)
-  return measure(order, figures, begin)
+  const stop = startLoops([sender], workload.outstanding)
+  const measured = await measure(order, figures, begin)
+  stop()
+  return measured
 }
 
 /** Opens a sender, and sends until `count` messages have their first tick. */

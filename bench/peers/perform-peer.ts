@@ -90,8 +90,10 @@ async function performGroup(run: Run): Promise<Measured> {
   })
   const onDelivered = (own: Sender) => own.send()
   const sender = await openSender(run, `${name}a`, { topic, recipients, onDelivered })
-  startLoops([sender], workload.outstanding)
-  return measure(order, figures, begin)
+  const stop = startLoops([sender], workload.outstanding)
+  const measured = await measure(order, figures, begin)
+  stop()
+  return measured
 }
 
 async function performDrain(run: Run): Promise<Measured> {
