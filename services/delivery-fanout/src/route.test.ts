@@ -143,14 +143,23 @@ test('two epochs are never in one event', () => {
   ])
 })
 
-test('an event stays below its bound: more becomes more events, in order', () => {
+test('an event is no more than a socket is read at once: more becomes more events, in order', () => {
   const heads = Array.from({ length: 30 }, (_, index) => index + 1)
-  const batch = heads.flatMap((head) => appended('e1', mailbox(ALICE, head, 60_000)))
+  const batch = heads.flatMap((head) => appended('e1', mailbox(ALICE, head, 6_000)))
   const rings = route(batch, new Map([[ALICE, [holder(1, 'g1')]]]))
   expect(rings.length).toBe(4)
-  for (const ring of rings) expect(ring.data.length).toBeLessThanOrEqual(EVENT_BYTES_MAX)
+  for (const ring of rings) expect(ring.data.length).toBeLessThanOrEqual(64 * 1_024)
   const told = decoded(rings).flatMap((ring) => ring.event.mailboxes.map((rung) => rung.headSeq))
   expect(told).toEqual(heads)
+})
+
+test('a mailbox that is more than that has an event to itself, with its entries', () => {
+  const batch = appended('e1', mailbox(ALICE, 8), mailbox(ALICE, 9, 100_000), mailbox(ALICE, 10))
+  const rings = decoded(route(batch, new Map([[ALICE, [holder(1, 'g1')]]])))
+  const told = rings.map(({ event }) =>
+    event.mailboxes.map((rung) => [rung.headSeq, rung.entries.length]),
+  )
+  expect(told).toEqual([[[8, 1]], [[9, 1]], [[10, 1]]])
 })
 
 test('a mailbox that is too many bytes for an event is only rung', () => {
@@ -160,6 +169,9 @@ test('a mailbox that is too many bytes for an event is only rung', () => {
     [8, 0],
     [9, 1],
   ])
+  for (const { data } of route(batch, undefined)) {
+    expect(data.length).toBeLessThanOrEqual(EVENT_BYTES_MAX)
+  }
 })
 
 test('a resync goes to every gateway and carries nothing else', () => {

@@ -4,10 +4,13 @@
 
 import { GatewayEventOutline } from '@twotick/protocol/services'
 import type { Holder } from '@twotick/presence'
-import { FRAME_BYTES, type Matter, MATTERS_BYTES_MAX } from './matter.ts'
+import { FRAME_BYTES, type Matter } from './matter.ts'
 
 /** The subject that every gateway hears. */
 export const EVERY_GATEWAY = 'gateways'
+
+/** What is put together into one event; less than a gateway's socket is read at once. */
+const TOGETHER_BYTES = 48 * 1_024
 
 /** One encoded GatewayEvent and where it is published. */
 export interface Ring {
@@ -54,7 +57,7 @@ function subjectsOf({ accountId, deviceId }: Matter, presence: Presence): Iterab
 }
 
 /**
- * Puts matters together into as few events as their order, their epochs and the bound allow. A
+ * Puts matters together into as few events as their order, their epochs and the size allow. A
  * signal has no epoch of its own and goes along with any.
  */
 function packEvents(matters: readonly Matter[]): GatewayEventOutline[] {
@@ -64,7 +67,7 @@ function packEvents(matters: readonly Matter[]): GatewayEventOutline[] {
   for (const matter of matters) {
     const matterBytes = matter.encoded.length + FRAME_BYTES
     const isOtherEpoch = event.epoch !== '' && matter.epoch !== '' && matter.epoch !== event.epoch
-    if (isOtherEpoch || (bytes > 0 && bytes + matterBytes > MATTERS_BYTES_MAX)) {
+    if (isOtherEpoch || (bytes > 0 && bytes + matterBytes > TOGETHER_BYTES)) {
       event = emptyEvent()
       bytes = 0
       events.push(event)

@@ -49,6 +49,20 @@ test('what was appended is rung with its entries, in messages that NATS takes', 
   expect(rung[1]).toMatchObject({ headSeq: 1, entries: [{ seq: 1, acceptedAtMs: 0 }] })
 })
 
+test('what is put together is no more than a socket is read at once', () => {
+  const accounts = Array.from({ length: 100 }, () => randomUUID() as AccountId)
+  const messages = heardOf((draft) => {
+    for (const accountId of accounts) {
+      const entry = { accountId, seq: 1, content: entryOf(1_000), sealed: new Uint8Array(1_036) }
+      draft.appended.push({ ...entry, tag: new Uint8Array(8), slots: 1, expiresAtMs: 60_000 })
+    }
+  })
+  expect(messages.length).toBe(3)
+  for (const { data } of messages) expect(data.length).toBeLessThan(64 * 1_024)
+  const heard = messages.flatMap(({ data }) => Appended.decode(data).mailboxes)
+  expect(heard.map(({ accountId }) => accountId)).toEqual(accounts)
+})
+
 test('ticks are ranges of exactly what was delivered', () => {
   // Goal: contiguous numbers alone are one range; each sender and recipient has its own.
   const [to, other] = [randomUUID() as AccountId, randomUUID() as AccountId]

@@ -15,7 +15,12 @@ import { toStoredEntry } from './stored-entry.ts'
 import { hopsOfAppended, hopsOfTicks } from './traces.ts'
 
 // NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
-const MESSAGE_BYTES_MAX = 512 * 1024
+const MAILBOX_BYTES_MAX = 512 * 1024
+/**
+ * Less than a socket is read at once, so that who hears it need not put it together from parts, in a
+ * buffer that doubles: those buffers, not objects, were what the garbage collector ran for.
+ */
+const MESSAGE_BYTES = 48 * 1024
 const RING_BYTES = 64
 const TICK_BYTES = 96
 const RANGE_BYTES = 20
@@ -66,7 +71,7 @@ function appendedOf(appended: readonly NewEntry[]): MailboxRing[] {
     ring.entries.push(toStoredEntry(seq, entry.expiresAtMs, entry.content))
   }
   return [...rings.values()].map(({ mailbox, entries, bytes }) =>
-    bytes > MESSAGE_BYTES_MAX
+    bytes > MAILBOX_BYTES_MAX
       ? { mailbox, bytes: RING_BYTES }
       : { mailbox: withTraces({ ...mailbox, entries }), bytes },
   )
@@ -106,12 +111,13 @@ function rangesOf(nos: number[]): { first: number; last: number }[] {
   return ranges
 }
 
+/** Those of one message; one that is larger goes alone. */
 function* inMessages<T>(items: readonly T[], bytesOf: (item: T) => number): Generator<T[]> {
   let message: T[] = []
   let bytes = 0
   for (const item of items) {
     const itemBytes = bytesOf(item)
-    if (message.length > 0 && bytes + itemBytes > MESSAGE_BYTES_MAX) {
+    if (message.length > 0 && bytes + itemBytes > MESSAGE_BYTES) {
       yield message
       message = []
       bytes = 0
