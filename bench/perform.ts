@@ -57,22 +57,27 @@ async function performPairs(order: Order, figures: Figures, begin: Begin): Promi
     })
   })
   const stop = isClosedLoop
-    ? startLoops(senders, workload.outstanding)
+    ? startLoops(senders, { outstanding: workload.outstanding, warmUpMs: order.warmUpMs })
     : startSchedule(senders, workload.perSecond)
   const measured = await measure(order, figures, begin)
   stop()
   return measured
 }
 
-/** Loops that begin in a second: a relay that is not warm is not given thousands at once. */
+/** A relay that is not warm is not given thousands of messages at once. */
 const BEGIN_PER_SECOND = 2_000
 
-export function startLoops(senders: readonly Sender[], outstanding: number): () => void {
+/** All have begun after half of the warm-up. */
+export function startLoops(
+  senders: readonly Sender[],
+  { outstanding, warmUpMs }: { outstanding: number; warmUpMs: number },
+): () => void {
   const loops = senders.length * outstanding
+  const perSecond = Math.max(BEGIN_PER_SECOND, loops / (Math.max(1, warmUpMs) / 2_000))
   const began = performance.now()
   let begun = 0
   const timer = setInterval(() => {
-    const due = Math.min(loops, ((performance.now() - began) / 1_000) * BEGIN_PER_SECOND)
+    const due = Math.min(loops, ((performance.now() - began) / 1_000) * perSecond)
     for (; begun < due; begun++) senders[begun % senders.length]?.send()
     if (begun === loops) clearInterval(timer)
   }, 1)
@@ -115,7 +120,7 @@ async function performGroup(order: Order, figures: Figures, begin: Begin): Promi
     recipients: others.length,
     onDelivered: (own) => own.send(),
   })
-  const stop = startLoops([sender], workload.outstanding)
+  const stop = startLoops([sender], { outstanding: workload.outstanding, warmUpMs: order.warmUpMs })
   const measured = await measure(order, figures, begin)
   stop()
   return measured

@@ -72,7 +72,7 @@ async function performPairs(run: Run): Promise<Measured> {
     })
   })
   const stop = isClosedLoop
-    ? startLoops(senders, workload.outstanding)
+    ? startLoops(senders, { outstanding: workload.outstanding, warmUpMs: order.warmUpMs })
     : startSchedule(senders, workload.perSecond)
   const measured = await measure(order, figures, begin)
   stop()
@@ -90,7 +90,7 @@ async function performGroup(run: Run): Promise<Measured> {
   })
   const onDelivered = (own: Sender) => own.send()
   const sender = await openSender(run, `${name}a`, { topic, recipients, onDelivered })
-  const stop = startLoops([sender], workload.outstanding)
+  const stop = startLoops([sender], { outstanding: workload.outstanding, warmUpMs: order.warmUpMs })
   const measured = await measure(order, figures, begin)
   stop()
   return measured

@@ -92,7 +92,8 @@ async function churn(stack: Stack, folder: ReturnType<typeof makeRunFolder>): Pr
 
 async function holdOpen(stack: Stack): Promise<boolean> {
   const figures = createFigures()
-  startLoops(await many(PAIRS, (index) => openPair(stack.url, index, figures)), OUTSTANDING)
+  const senders = await many(PAIRS, (index) => openPair(stack.url, index, figures))
+  startLoops(senders, { outstanding: OUTSTANDING, warmUpMs: WARM_MS })
   const measureMs = Math.min(20_000, holdMinutes * 20_000)
   const perSecond = async () => {
     const before = figures.total()

@@ -5,7 +5,8 @@
 // a busy one batches by itself, the more so where a frame waits for the one before. Until the stream
 // is open, questions wait. When it breaks, every one, sent or still waiting, is rejected in its order:
 // what was sent with an unknown outcome, what was not with `hadNoEffect`. So nothing overtakes, and
-// who asked decides what to repeat.
+// who asked decides what to repeat. (What has no verdict by its deadline is rejected alone; what was
+// asked after it goes on.)
 
 import { Failure } from './failure.ts'
 import { createInFlight, type InFlightBounds, type Numbered, type Question } from './in-flight.ts'
@@ -23,10 +24,10 @@ export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { read
   /** About how many bytes a question has on the wire; far below the 8 MiB of a message. */
   bytes(item: Item): number
   /**
-   * While nothing of a frame is answered, the next one waits, and grows. For a server that deals with
-   * one frame after the other: there it would wait too, as many small ones.
+   * Whether the next frame waits, and grows, until something of the one with this question is
+   * answered. For questions that are answered together with what else is in their frame.
    */
-  readonly oneAtATime: boolean
+  holdsUp(item: Item): boolean
 }
 
 export interface BatchStream<Item, Verdict> {
@@ -47,11 +48,12 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   // In flight and not sent yet, oldest first.
   let queue: Question<Item>[] = []
   let isFlushPlanned = false
-  let isFrameUnderWay = false
+  // What was sent last, while it holds up the next frame.
+  let underWay: readonly Question<Item>[] = []
   let isClosed = false
   const inFlight = createInFlight<Item, Verdict>(options, () => {
     queue = queue.filter(({ id }) => inFlight.has(id))
-    goOn()
+    if (!underWay.some(({ id }) => inFlight.has(id))) goOn()
   })
   const stream = keepStream<Request, Reply>({
     open: () => options.open(),
@@ -65,18 +67,18 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   })
 
   function planFlush() {
-    if (isFlushPlanned || (options.oneAtATime && isFrameUnderWay)) return
+    if (isFlushPlanned || underWay.length > 0) return
     isFlushPlanned = true
     setImmediate(flush)
   }
 
   function goOn() {
-    isFrameUnderWay = false
+    underWay = []
     if (queue.length > 0) planFlush()
   }
 
   function rejectAll(failure: Failure) {
-    isFrameUnderWay = false
+    underWay = []
     queue = []
     inFlight.rejectAll(failure)
   }
@@ -84,8 +86,8 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   function flush() {
     isFlushPlanned = false
     const open = stream.current()
-    if (open === undefined || queue.length === 0) return
-    isFrameUnderWay = true
+    if (open === undefined || underWay.length > 0) return
+    if (queue.some(({ item }) => options.holdsUp(item))) underWay = queue
     const batches = batchesOf(queue)
     queue = []
     for (const batch of batches) {

@@ -74,7 +74,7 @@ test('one frame at a time: what is asked meanwhile is one frame, once something 
       answer({ epoch, verdicts: verdicts.filter((verdict) => ackedSeq(verdict) !== 2) })
     },
   })
-  const stream = openStream(server.port, { oneAtATime: true })
+  const stream = openStream(server.port, { holdsUp: () => true })
   await stream.send(0)
   const first = stream.send(1)
   const unanswered = stream.send(2).catch((failure: Failure) => failure.code)
@@ -96,13 +96,28 @@ test('one frame at a time: one without any answer holds up the next until its de
     write: (request, answer) =>
       request.acks[0]?.seq === 1 ? new Promise(nothing) : ackAll(request, answer),
   })
-  const stream = openStream(server.port, { oneAtATime: true, deadlineMs: 400 })
+  const stream = openStream(server.port, { holdsUp: () => true, deadlineMs: 400 })
   await stream.send(0)
   const first = stream.send(1).catch((failure: Failure) => failure.hadNoEffect)
   await wait(150)
   // Never sent before the first one's deadline, and in time for its own.
   expect(ackedSeq(await stream.send(2))).toBe(2)
   expect(await first).toBe(false)
+})
+
+test('a question that holds nobody up is waited for by nobody', async () => {
+  const server = await serve({
+    write: (request, answer) =>
+      request.acks[0]?.seq === 3 ? new Promise(nothing) : ackAll(request, answer),
+  })
+  const stream = openStream(server.port, { holdsUp: (seq) => seq !== 3, deadlineMs: 2_000 })
+  await stream.send(0)
+  const unanswered = stream.send(3).catch((failure: Failure) => failure.code)
+  await wait(20)
+  const began = performance.now()
+  expect(ackedSeq(await stream.send(4))).toBe(4)
+  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(await unanswered).toBe('DEADLINE_EXCEEDED')
 })
 
 test('broken in mid-flight: what was sent is unknown, in its order, and the stream comes back', async () => {

@@ -56,7 +56,7 @@ export function storeClient(port: number, service: ServiceName, file = secretFil
 /** A batch stream of acks, whose seq is the test's item. */
 export function ackStream(
   client: EnvelopeStoreClient,
-  options: Partial<InFlightBounds & { oneAtATime: boolean }> = {},
+  options: Partial<InFlightBounds & { holdsUp: (seq: number) => boolean }> = {},
 ) {
   return batchStream({
     open: () => client.write(),
@@ -79,7 +79,7 @@ export function ackStream(
     deadlineMs: 1_000,
     inFlightMax: 1_000,
     inFlightBytesMax: 1_000_000,
-    oneAtATime: false,
+    holdsUp: () => false,
     ...options,
   })
 }

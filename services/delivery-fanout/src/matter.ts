@@ -18,7 +18,7 @@ export const SIGNAL = 'signal.sent'
 /** An event to a gateway stays below this; NATS takes 1 MiB where it is not configured. */
 export const EVENT_BYTES_MAX = 512 * 1024
 
-/** All matters of one event: the rest is room for its epoch. */
+/** The largest matter: the rest is room for its event's epoch. */
 export const MATTERS_BYTES_MAX = EVENT_BYTES_MAX - 64
 
 /** What a matter takes in an event besides its own bytes: a field's number and a length. */

@@ -21,7 +21,7 @@ export interface Ring {
 /** Which gateways hold which devices, by account; undefined where Redis could not be asked. */
 export type Presence = ReadonlyMap<string, readonly Holder[]> | undefined
 
-/** The rings of a batch: as a rule one for each gateway that it concerns. */
+/** The rings of a batch: one for each gateway that it concerns, or more where it is large. */
 export function route(matters: readonly Matter[], presence: Presence): Ring[] {
   const mattersBySubject = new Map<string, Matter[]>()
   for (const matter of matters) {

@@ -17,8 +17,8 @@ import { hopsOfAppended, hopsOfTicks } from './traces.ts'
 // NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
 const MAILBOX_BYTES_MAX = 512 * 1024
 /**
- * Less than a socket is read at once, so that who hears it need not put it together from parts, in a
- * buffer that doubles: those buffers, not objects, were what the garbage collector ran for.
+ * Less than a socket is read at once: what comes in many reads is put together in a buffer that
+ * doubles, and those buffers, not objects, were what the garbage collector ran for.
  */
 const MESSAGE_BYTES = 48 * 1024
 const RING_BYTES = 64

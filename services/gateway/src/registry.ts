@@ -46,7 +46,7 @@ export function createRegistry(): Registry {
   }
 
   function unlinked({ accountId, deviceId }: { accountId: string; deviceId: number }) {
-    for (const session of [...of(accountId)]) {
+    for (const session of of(accountId)) {
       if (deviceId !== 0 && session.device.deviceId !== deviceId) continue
       session.end({ code: RefusalCode.UNLINKED, detail: '', retryAfterMs: 0 })
     }

@@ -53,8 +53,9 @@ export function openWrites(
       return reply.verdicts
     },
     bytes: writeBytes,
-    // It has one transaction under way.
-    oneAtATime: true,
+    // A frame is one transaction's, as a rule, and what comes during it waits for the next one in any
+    // case. Acks that fail entries have transactions of their own, and a queue to wait in.
+    holdsUp: (write) => !('ack' in write && write.ack.failed.length > 0),
   })
 
   async function write(item: Write): Promise<Outcome> {
@@ -115,7 +116,7 @@ export function openValidation(
     verdicts: (reply) => reply.verdicts,
     bytes: ({ parts }) => 192 + 44 * parts.length,
     // One send whose roster has to be read holds up no other.
-    oneAtATime: false,
+    holdsUp: () => false,
   })
   return {
     async validate(metadata) {
