@@ -1,8 +1,7 @@
 // What a device says in an open session: each frame goes to who deals with it. Most connections say
 // nothing most of the time, so they have of this only what they have needed.
 
-import type { Refusal, Request } from '@twotick/protocol'
-import { RefusalCode } from '@twotick/protocol'
+import { type Refusal, RefusalCode, type Request } from '@twotick/protocol'
 import { type AnswerParts, openIntake } from './answers.ts'
 import type { Directory } from './directory.ts'
 import { faultOf } from './frames.ts'
