@@ -80,6 +80,7 @@ function once(relay: BenchRelay, name: string, workload: Workload, round: number
     },
     usage: relay.usage,
     batches: relay.batches,
+    renew: relay.renew,
     signal: interrupted.signal,
     onProgress({ second, perSecond }) {
       progress(`${label}: ${second} s, ${whole(perSecond)} ${workload.unit}/s`)

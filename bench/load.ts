@@ -1,12 +1,15 @@
 // The load generator, a process of its own. It is told what to do in one IPC message, says when the
 // measured time begins and how far it is each second, and answers with its figures.
 
+import { once } from 'node:events'
 import { type Begin, type Order, perform } from './perform.ts'
 import type { Measured } from './figures.ts'
 import { endedSessions } from './load-device.ts'
 import { performPeer, type PeerOrder } from './peers/perform-peer.ts'
 
 export type Said =
+  /** And waits for a message before it goes on. */
+  | { readonly is: 'prepared' }
   | { readonly is: 'measuring' }
   | { readonly is: 'progress'; readonly total: number }
   | {
@@ -28,7 +31,12 @@ process.once('message', (order: Order | PeerOrder) => {
     say({ is: 'measuring' })
     setInterval(() => say({ is: 'progress', total: figures.total() }), 1_000).unref()
   }
-  const measured = 'peer' in order ? performPeer(order, begin) : perform(order, begin)
+  const prepared = async () => {
+    const goOn = once(process, 'message')
+    say({ is: 'prepared' })
+    await goOn
+  }
+  const measured = 'peer' in order ? performPeer(order, begin) : perform(order, { begin, prepared })
   measured.then(
     (measured) => {
       const { user, system } = process.cpuUsage(cpu)

@@ -49,6 +49,8 @@ export interface BenchRelay {
   usage(): Record<string, Usage>
   /** The store's transactions so far, and the appends and acks in them; absent where it is elsewhere. */
   batches?(): Promise<Batches>
+  /** Stops the services and starts them again; absent where they are elsewhere. */
+  renew?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -127,6 +129,10 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
         transactions: all.reduce((sum, { transactions }) => sum + transactions, 0),
         items: all.reduce((sum, { items }) => sum + items, 0),
       }
+    },
+    async renew() {
+      await Promise.all(services.map((service) => service.stop()))
+      await Promise.all(services.map((service) => service.start()))
     },
     close: () => scope.close(),
   }

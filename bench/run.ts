@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly order: Order | PeerOrder
   readonly usage: () => Readonly<Record<string, Usage>>
   readonly batches?: (() => Promise<Batches>) | undefined
+  /** Starts the relay's processes again, once the accounts of a workload that wants it are made. */
+  readonly renew?: (() => Promise<void>) | undefined
   readonly onProgress: (sample: Sample) => void
   readonly signal: AbortSignal
   /** The measured time begins; ends. */
@@ -58,7 +60,13 @@ export async function run(options: RunOptions): Promise<Run> {
   const samples: Sample[] = []
   const result = Promise.withResolvers<Said & { is: 'measured' }>()
   child.on('message', (said: Said) => {
-    if (said.is === 'measuring') {
+    if (said.is === 'prepared') {
+      const renewed = options.renew?.() ?? Promise.resolve()
+      renewed.then(
+        () => child.send('go on'),
+        (error: unknown) => result.reject(error),
+      )
+    } else if (said.is === 'measuring') {
       before = usage()
       began = performance.now()
       batchesBefore = options.batches?.()
