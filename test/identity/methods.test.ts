@@ -14,7 +14,12 @@ import {
   SERVERS,
   SERVICE_NAMES,
 } from '@twotick/chassis'
-import { EnvelopeStoreService, MetadataValidationService } from '@twotick/protocol/services'
+import {
+  type AnswerFrame,
+  CallsService,
+  EnvelopeStoreService,
+  MetadataValidationService,
+} from '@twotick/protocol/services'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tlsChannelCredentials } from '../../packages/chassis/src/grpc-tls.ts'
 import { type CertificateFiles, issueCertificate } from '../../scripts/servers/certificates.ts'
@@ -54,12 +59,19 @@ describe('gRPC', () => {
     }
   })
 
-  /** What the server says to a call: `reached`, or why not. */
-  function call(certificates: Certificates, server: Server, path: string): Promise<string> {
+  function connect(certificates: Certificates, server: Server): Client {
     const target = `127.0.0.1:${servers[server].port}`
     const GenericClient = makeGenericClientConstructor({}, 'any')
-    const transport = tlsChannelCredentials(certificates, server)
-    const client = new GenericClient(target, transport) as Client
+    return new GenericClient(target, tlsChannelCredentials(certificates, server)) as Client
+  }
+
+  /** Each server's own. */
+  const methods = () =>
+    Object.entries(CALLERS).filter(([path]) => path !== CallsService.exchange.path)
+
+  /** What the server says to a call: `reached`, or why not. */
+  function call(certificates: Certificates, server: Server, path: string): Promise<string> {
+    const client = connect(certificates, server)
     const { promise, resolve } = Promise.withResolvers<string>()
     const settle = (error: ServiceError | null) => {
       client.close()
@@ -77,17 +89,55 @@ describe('gRPC', () => {
     return promise
   }
 
+  /** The same of a call that travels together with others. */
+  function callTogether(
+    certificates: Certificates,
+    server: Server,
+    method: string,
+  ): Promise<string> {
+    const client = connect(certificates, server)
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const settle = (details: string) => {
+      client.close()
+      resolve(details)
+    }
+    const { path, requestSerialize, responseDeserialize } = CallsService.exchange
+    const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    stream.on('error', ({ details }: ServiceError) => settle(details))
+    stream.on('data', ({ answers }: AnswerFrame) => settle(answers[0]?.details ?? 'answered'))
+    stream.write({ calls: [{ id: 1, method, request: new Uint8Array() }] })
+    return promise
+  }
+
   test.each(SERVICE_NAMES)(
     '%s reaches the methods that the table names, and no other',
     async (service) => {
       const certificates = open(files[service])
-      for (const [path, callers] of Object.entries(CALLERS)) {
+      for (const [path, callers] of methods()) {
         const server = SERVERS[path.split('/')[1] as string] as Server
         const expected = callers.includes(service) ? 'reached' : `not for ${service}`
         expect([path, await call(certificates, server, path)]).toEqual([path, expected])
       }
     },
   )
+
+  test.each(SERVICE_NAMES)('%s reaches no other by calls that travel together', async (service) => {
+    const certificates = open(files[service])
+    for (const [path, callers] of methods()) {
+      const server = SERVERS[path.split('/')[1] as string] as Server
+      const definition = Object.values(DEFINITIONS[server]).find((one) => one.path === path)
+      if (definition?.requestStream) continue
+      const isReached = service === 'gateway' && callers.includes(service)
+      const expected = isReached ? 'reached' : `not for ${service}`
+      expect([path, await callTogether(certificates, server, path)]).toEqual([path, expected])
+    }
+    const unknown = await callTogether(
+      certificates,
+      'envelope-store',
+      '/twotick.v1.EnvelopeStore/Drop',
+    )
+    expect(unknown).not.toBe('reached')
+  })
 
   test('a certificate that names no service, or two, or one under another prefix is nobody', async () => {
     const names = [

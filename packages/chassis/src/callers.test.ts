@@ -1,9 +1,13 @@
-import { EnvelopeStoreService, MetadataValidationService } from '@twotick/protocol/services'
+import {
+  CallsService,
+  EnvelopeStoreService,
+  MetadataValidationService,
+} from '@twotick/protocol/services'
 import { expect, test } from 'vitest'
 import { CALLERS, isAllowed } from './callers.ts'
 
 test('the table has every method of every service, and nothing else', () => {
-  const methods = [EnvelopeStoreService, MetadataValidationService]
+  const methods = [CallsService, EnvelopeStoreService, MetadataValidationService]
     .flatMap((service) => Object.values(service))
     .map((method) => method.path)
   expect(Object.keys(CALLERS).sort()).toEqual(methods.sort())

@@ -25,6 +25,9 @@ export const SERVERS: Readonly<Record<string, ServiceName>> = {
 }
 
 export const CALLERS: Readonly<Record<string, readonly ServiceName[]>> = {
+  // At every server; each call on it is looked up here by its own method.
+  '/twotick.v1.Calls/Exchange': ['gateway'],
+
   [`${STORE}/GetEpoch`]: ['gateway', 'expiry'],
   [`${STORE}/Write`]: ['gateway'],
   [`${STORE}/OpenSession`]: ['gateway'],

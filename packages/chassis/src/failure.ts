@@ -6,8 +6,12 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** `INTERNAL` is a bug at the other end: for its caller a failure all the same. */
-export type FailureCode = 'UNAVAILABLE' | 'DEADLINE_EXCEEDED' | 'RESOURCE_EXHAUSTED' | 'INTERNAL'
+/**
+ * `INTERNAL` is a bug at the other end: for its caller a failure all the same. `UNIMPLEMENTED`: the
+ * other end is of another release.
+ */
+export type FailureCode =
+  'UNAVAILABLE' | 'DEADLINE_EXCEEDED' | 'RESOURCE_EXHAUSTED' | 'INTERNAL' | 'UNIMPLEMENTED'
 
 export interface FailureOptions {
   readonly cause?: unknown

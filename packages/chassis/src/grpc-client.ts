@@ -9,10 +9,12 @@ import {
   type ClientUnaryCall,
   credentials,
   Metadata,
+  type ServiceDefinition,
   type ServiceError,
   status,
 } from '@grpc/grpc-js'
 import assert from 'node:assert/strict'
+import { joinCalls, type CallStreamOptions } from './call-stream.ts'
 import { SERVERS, type ServiceName } from './callers.ts'
 import type { Certificates } from './certificates.ts'
 import { Failure, type FailureCode } from './failure.ts'
@@ -23,9 +25,14 @@ import { readServiceSecret, showIdentity } from './identity.ts'
 interface ClientConstructor<C extends Client> {
   new (target: string, credentials: ChannelCredentials, options: Partial<ClientOptions>): C
   readonly serviceName: string
+  readonly service: ServiceDefinition
 }
 
-export interface GrpcClientOptions {
+type UnaryMethodOf<C> = {
+  [M in keyof C]: C[M] extends UnaryMethod<never, unknown> ? M : never
+}[keyof C]
+
+export interface GrpcClientOptions<C> {
   readonly target: string
   /** The name of the service that calls. */
   readonly service: ServiceName
@@ -33,6 +40,8 @@ export interface GrpcClientOptions {
   readonly certificates?: Certificates | undefined
   /** Without certificates: it is known by a token of this secret. */
   readonly secretFile?: string | undefined
+  /** Calls that are many and small, and travel on one stream. */
+  readonly together?: CallStreamOptions<UnaryMethodOf<C> & string>
 }
 
 /**
@@ -42,7 +51,7 @@ export interface GrpcClientOptions {
  */
 export function grpcClient<C extends Client>(
   Client: ClientConstructor<C>,
-  { target, service, certificates, secretFile }: GrpcClientOptions,
+  { target, service, certificates, secretFile, together }: GrpcClientOptions<C>,
 ): C {
   const server = SERVERS[Client.serviceName]
   assert(server, `${Client.serviceName} is served by nobody`)
@@ -50,7 +59,7 @@ export function grpcClient<C extends Client>(
     certificates === undefined
       ? [credentials.createInsecure(), [showIdentity(service, readServiceSecret(secretFile))]]
       : [tlsChannelCredentials(certificates, server), []]
-  return new Client(target, transport, {
+  const client = new Client(target, transport, {
     interceptors,
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
@@ -65,6 +74,15 @@ export function grpcClient<C extends Client>(
     // Whether to repeat is decided by who knows what a repetition means.
     'grpc.enable_retries': 0,
   })
+  if (together !== undefined) {
+    const part = joinCalls(client, Client.service, together)
+    const close = client.close.bind(client)
+    client.close = () => {
+      part()
+      close()
+    }
+  }
+  return client
 }
 
 type UnaryMethod<Q, R> = (
@@ -115,6 +133,7 @@ const FAILURE_BY_STATUS: Readonly<Record<number, FailureCode>> = {
   [status.CANCELLED]: 'UNAVAILABLE',
   [status.DEADLINE_EXCEEDED]: 'DEADLINE_EXCEEDED',
   [status.RESOURCE_EXHAUSTED]: 'RESOURCE_EXHAUSTED',
+  [status.UNIMPLEMENTED]: 'UNIMPLEMENTED',
 }
 
 /** The one place where a status becomes an error. */

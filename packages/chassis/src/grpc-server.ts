@@ -19,6 +19,8 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
+import { CallsService } from '@twotick/protocol/services'
+import { answerCalls } from './answer-calls.ts'
 import { Failure, postgresFailure } from './failure.ts'
 import type { Certificates } from './certificates.ts'
 import { tlsServerCredentials } from './grpc-tls.ts'
@@ -28,7 +30,10 @@ import { type Logger, logSeldom } from './log.ts'
 /** The largest message, of a request or a reply. A batch is split well below it. */
 export const GRPC_MESSAGE_BYTES_MAX = 8 * 1_048_576
 
-const FRAMES_IN_FLIGHT_MAX = 64
+/** Of one stream, not answered yet. */
+const FRAMES_MAX = 64
+/** Those hold small calls, which wait for Postgres each by itself. */
+const CALL_FRAMES_MAX = 1_024
 
 export interface GrpcServerOptions {
   /** `host:port`; port 0 takes any free one. */
@@ -48,8 +53,12 @@ export interface CallContext {
   readonly signal: AbortSignal
 }
 
-type Unary<Q, R> = (request: Q, context: CallContext) => Promise<R>
-type Stream<Q, R> = (request: Q, answer: (reply: R) => void, context: CallContext) => Promise<void>
+export type Unary<Q, R> = (request: Q, context: CallContext) => Promise<R>
+export type Stream<Q, R> = (
+  request: Q,
+  answer: (reply: R) => void,
+  context: CallContext,
+) => Promise<void>
 
 interface MethodOf<Q, R> {
   readonly requestDeserialize: (bytes: Buffer) => Q
@@ -108,7 +117,8 @@ export async function serveGrpc(
   })
   const draining = new AbortController()
   const toStatus = statusOf(log)
-  for (const { definition, implementation } of services) {
+  const calls = implement(CallsService, { exchange: answerCalls(services, toStatus) })
+  for (const { definition, implementation } of [calls, ...services]) {
     server.addService(definition, handlers(definition, implementation, { toStatus, draining }))
   }
   const port = await new Promise<number>((resolve, reject) => {
@@ -135,7 +145,7 @@ async function drain(server: Server, draining: AbortController, drainMs: number)
 }
 
 interface Serving {
-  readonly toStatus: ReturnType<typeof statusOf>
+  readonly toStatus: ToStatus
   readonly draining: AbortController
 }
 
@@ -166,6 +176,7 @@ function unaryHandler(answer: Unary<unknown, unknown>, path: string, { toStatus 
 
 function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: Serving) {
   const { toStatus, draining } = serving
+  const framesMax = path === CallsService.exchange.path ? CALL_FRAMES_MAX : FRAMES_MAX
   return (call: ServerDuplexStream<unknown, unknown>) => {
     const context = contextOf(call)
     let framesInFlight = 0
@@ -178,7 +189,7 @@ function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: 
     const readOn = () => {
       if (isEnded) return
       if (!isLast) {
-        if (framesInFlight < FRAMES_IN_FLIGHT_MAX && !isFull) call.resume()
+        if (framesInFlight < framesMax && !isFull) call.resume()
       } else if (framesInFlight === 0) {
         isEnded = true
         call.end()
@@ -194,7 +205,7 @@ function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: 
     }
     const take = async (request: unknown) => {
       framesInFlight += 1
-      if (framesInFlight >= FRAMES_IN_FLIGHT_MAX || isFull) call.pause()
+      if (framesInFlight >= framesMax || isFull) call.pause()
       try {
         await answer(request, reply, context)
         framesInFlight -= 1
@@ -225,8 +236,11 @@ function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<
   return { caller: callerOf(call.metadata), signal: gone.signal }
 }
 
-/** The one place where an error becomes a status: a failure is said so, a bug is only logged. */
-function statusOf(log: Logger) {
+/** How an error becomes a status: a failure is said so, a bug is only logged. */
+export type ToStatus = (error: unknown, path: string) => { code: status; details: string }
+
+/** The one place where it does. */
+function statusOf(log: Logger): ToStatus {
   const warn = logSeldom(log)
   return (error: unknown, path: string) => {
     const failure = error instanceof Failure ? error : postgresFailure(error)

@@ -49,8 +49,19 @@ export function serveStore(methods: Partial<Store>, address = '127.0.0.1:0'): Pr
   return serveGrpc(options, [implement(EnvelopeStoreService, store)], log)
 }
 
-export function storeClient(port: number, service: ServiceName, file = secretFile()) {
-  return grpcClient(EnvelopeStoreClient, { target: `127.0.0.1:${port}`, service, secretFile: file })
+type Together = 'getEpoch' | 'getHeads' | 'getStatus' | 'expire'
+
+export function storeClient(
+  port: number,
+  service: ServiceName,
+  { file = secretFile(), together }: { file?: string; together?: readonly Together[] } = {},
+) {
+  return grpcClient(EnvelopeStoreClient, {
+    target: `127.0.0.1:${port}`,
+    service,
+    secretFile: file,
+    ...(together && { together: { methods: together, log } }),
+  })
 }
 
 /** A batch stream of acks, whose seq is the test's item. */

@@ -2,6 +2,7 @@
 // grpc-js along and a browser must not load that.
 
 export * from './generated/grpc/health/v1/health.ts'
+export * from './generated/twotick/v1/calls.ts'
 export * from './generated/twotick/v1/envelope_store.ts'
 export * from './generated/twotick/v1/event.ts'
 export * from './generated/twotick/v1/event_outline.ts'

@@ -32,11 +32,16 @@ export async function openBackends(
   const certificates = openCertificates(config.service, scope)
   const { secretFile } = config.service
   const identity = { service: 'gateway', certificates, secretFile } as const
-  const store = grpcClient(EnvelopeStoreClient, { target: config.storeTarget, ...identity })
+  const store = grpcClient(EnvelopeStoreClient, {
+    target: config.storeTarget,
+    ...identity,
+    together: { methods: ['getHeads', 'openSession', 'fetch', 'getStatus'], log },
+  })
   defer('store', () => store.close())
   const directoryClient = grpcClient(MetadataValidationClient, {
     target: config.validationTarget,
     ...identity,
+    together: { methods: ['authenticate'], log },
   })
   defer('validation', () => directoryClient.close())
 
