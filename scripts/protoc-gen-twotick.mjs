@@ -22,6 +22,8 @@ for (const file of response.file) {
     .replace('/* eslint-disable */\n', '') // eslint.config.js leaves the folder out
     .replaceAll('"@bufbuild/protobuf/wire"', `"${up}wire.ts"`)
     .replaceAll('longToNumber(reader.uint64())', 'reader.uint64()')
+    // Which would copy the message once more.
+    .replaceAll(/Buffer\.from\((\w+\.encode\(value\))\.finish\(\)\)/g, '$1.finishBuffer()')
     .replace(/\nfunction longToNumber[^]*?\n}\n/, '')
 }
 process.stdout.write(CodeGeneratorResponse.encode(response).finish())
