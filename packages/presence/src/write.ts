@@ -3,7 +3,7 @@
 // are rare, and a Redis that has just restarted knows no script by its hash.
 
 import { readFileSync } from 'node:fs'
-import type { ChainableCommander, Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { DeviceAddress } from '@twotick/protocol'
 import { type Holder, parseHolder, presenceKey, PRESENCE_TTL_S } from './keys.ts'
 
@@ -29,9 +29,7 @@ export type WriteOutcome =
 
 /** Makes the session its device's holder, unless a newer session of the same epoch is. */
 export async function writePresence(redis: Redis, presence: Presence): Promise<WriteOutcome> {
-  const [outcome] = await writePresences(redis, [presence])
-  if (outcome === undefined) throw new Error('presence: no reply')
-  return outcome
+  return readOutcome(presence, await redis.eval(...setOf(presence)))
 }
 
 /**
@@ -46,12 +44,12 @@ export async function writePresences(
   for (let first = 0; first < presences.length; first += WRITE_BATCH_MAX) {
     const pipeline = redis.pipeline()
     const some = presences.slice(first, first + WRITE_BATCH_MAX)
-    for (const presence of some) addSet(pipeline, presence)
+    for (const presence of some) pipeline.eval(...setOf(presence))
     const replies = (await pipeline.exec()) ?? []
     for (const [index, presence] of some.entries()) {
       const [error, reply] = replies[index] ?? [new Error('presence: no reply')]
       if (error) throw error
-      outcomes.push(readOutcome(presence, reply as [number, string]))
+      outcomes.push(readOutcome(presence, reply))
     }
   }
   return outcomes
@@ -66,12 +64,13 @@ export async function clearPresence(
   return (await redis.eval(CLEAR, 1, key, device.deviceId, gatewayId, session)) === 1
 }
 
-function addSet(pipeline: ChainableCommander, { device, gatewayId, session, epoch }: Presence) {
+function setOf({ device, gatewayId, session, epoch }: Presence) {
   const key = presenceKey(device.accountId)
-  pipeline.eval(SET, 1, key, device.deviceId, gatewayId, session, epoch, PRESENCE_TTL_S)
+  return [SET, 1, key, device.deviceId, gatewayId, session, epoch, PRESENCE_TTL_S] as const
 }
 
-function readOutcome({ device }: Presence, [isWritten, value]: [number, string]): WriteOutcome {
+function readOutcome({ device }: Presence, reply: unknown): WriteOutcome {
+  const [isWritten, value] = reply as [number, string]
   const holder = parseHolder(String(device.deviceId), value)
   if (isWritten === 1) return { at: 'written', former: holder }
   if (holder === undefined) throw new Error('presence: a holder that cannot be read')

@@ -191,11 +191,10 @@ async function openFor(
 ): Promise<Opened | Refusal | undefined> {
   // All calls together: the device waits for the last one.
   const answerBy = performance.now() + answerMs
-  const options = { deadlineMs: answerMs, signal: AbortSignal.timeout(answerMs) }
   const { audience, signature, clientName, clientVersion } = hello
   const claimed = { address: device, nonce, audience, signature, clientName, clientVersion }
-  const opening = beginOpening(device, { store, epochs, options })
-  const authenticated = await unary(validation, 'authenticate', claimed, options)
+  const opening = beginOpening(device, { store, epochs, answerBy })
+  const authenticated = await unary(validation, 'authenticate', claimed, { deadlineMs: answerMs })
   if (authenticated.outcome?.$case === 'refusal') return authenticated.outcome.value
   const opened = await opening.open(isGone)
   return opened && !('code' in opened) ? { device, clientVersion, answerBy, ...opened } : opened

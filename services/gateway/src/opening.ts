@@ -11,7 +11,7 @@
 // The look goes out with the authentication and not after it, or every opening would take one round
 // trip more. It costs the store one read for whoever says Hello, as that costs the directory.
 
-import { unary, type UnaryOptions } from '@twotick/chassis'
+import { unary } from '@twotick/chassis'
 import { type DeviceAddress, type Refusal, RefusalCode } from '@twotick/protocol'
 import type { EnvelopeStoreClient, SessionOpened } from '@twotick/protocol/services'
 import type { Epochs } from './epoch.ts'
@@ -26,13 +26,14 @@ export interface OpenedAtStore extends SessionOpened {
 interface OpeningParts {
   readonly store: EnvelopeStoreClient
   readonly epochs: Epochs
-  /** Of all its calls together. */
-  readonly options: UnaryOptions
+  /** When all its calls must have been answered (performance.now()). */
+  readonly answerBy: number
 }
 
 /** Looks which session is the newest, while the device is still being authenticated. */
-export function beginOpening(device: DeviceAddress, { store, epochs, options }: OpeningParts) {
-  const looking = unary(store, 'getHeads', { epoch: '', devices: [device] }, options)
+export function beginOpening(device: DeviceAddress, { store, epochs, answerBy }: OpeningParts) {
+  const inTime = () => ({ deadlineMs: Math.max(1, answerBy - performance.now()) })
+  const looking = unary(store, 'getHeads', { epoch: '', devices: [device] }, inTime())
   looking.catch(() => undefined) // thrown where it is awaited, if it is
 
   return {
@@ -45,7 +46,7 @@ export function beginOpening(device: DeviceAddress, { store, epochs, options }: 
       for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
         if (isGone()) return undefined
         const request = { epoch: '', device, afterSession }
-        const { epoch, outcome } = await unary(store, 'openSession', request, options)
+        const { epoch, outcome } = await unary(store, 'openSession', request, inTime())
         epochs.meet(epoch)
         if (outcome === undefined) throw new Error('an answer without an outcome')
         if (outcome.$case === 'opened') return { epoch, ...outcome.value }
