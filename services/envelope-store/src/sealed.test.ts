@@ -47,6 +47,16 @@ test('a sealed entry is of no use elsewhere', () => {
   }
 })
 
+test('copies of one content, and what comes between and after them, keep what they are', () => {
+  const sealer = createSealer([key(1)])
+  const other = { ...content, lifetimeS: 61 }
+  const all = [content, content, other, content, { ...other }].map((one) => {
+    const account = randomUUID() as AccountId
+    return [one, sealer.open(account, tag, sealer.seal(account, tag, one))]
+  })
+  for (const [sealed, found] of all) expect(found).toEqual(sealed)
+})
+
 test('keys change: the first one seals, each one opens its own', () => {
   // Goal: entries of an older key stay readable as long as the key is there.
   const [older, newer] = [key(1), key(2)]

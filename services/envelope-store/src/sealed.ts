@@ -45,10 +45,11 @@ export function createSealer(keys: readonly [Key, ...Key[]]): Sealer {
   const [current] = keys
   const byId = new Map(keys.map((key) => [key.id, key]))
   const writeNonce = createNonces()
+  const encoded = encodeOnce()
 
   return {
     seal: (accountId, tag, content) => {
-      const plain = SealedContent.encode(content).finish()
+      const plain = encoded(content)
       const sealed = Buffer.allocUnsafe(SEAL_BYTES + plain.length)
       sealed.writeUInt32BE(current.id)
       const nonce = sealed.subarray(KEY_ID_BYTES, ENCRYPTED_AT)
@@ -72,6 +73,17 @@ export function createSealer(keys: readonly [Key, ...Key[]]): Sealer {
       const encrypted = bytes.subarray(ENCRYPTED_AT, -AUTHENTICATION_BYTES)
       return SealedContent.decode(Buffer.concat([decipher.update(encrypted), decipher.final()]))
     },
+  }
+}
+
+/** The copies of a message for a group are one content, and are sealed one after the other. */
+function encodeOnce(): (content: SealedContent) => Uint8Array {
+  let last: SealedContent | undefined
+  let bytes = new Uint8Array()
+  return (content) => {
+    if (content !== last) bytes = SealedContent.encode(content).finish()
+    last = content
+    return bytes
   }
 }
 

@@ -29,9 +29,10 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
   const filled = append.parts.filter((part) => part.ciphertext.length > 0)
   const partsOf = Map.groupBy(filled, (part) => part.address?.accountId ?? '')
   const copies = new Map<AccountId, Copy>()
+  const withoutParts = contentFor(append, [])
   for (const accountId of recipients) {
     const parts = partsOf.get(accountId) ?? []
-    const content = contentFor(append, parts)
+    const content = parts.length === 0 ? withoutParts : contentFor(append, parts)
     copies.set(accountId, {
       tag: append.tag,
       content,
