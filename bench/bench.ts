@@ -25,6 +25,7 @@ const { values, positionals } = readArguments('bench', {
     url: { type: 'string' },
     token: { type: 'string', default: '' },
     citus: { type: 'boolean', default: false },
+    traced: { type: 'string' },
     out: { type: 'string', default: '.twotick/bench' },
   },
 })
@@ -59,7 +60,8 @@ async function bench(): Promise<void> {
 
 function ownRelay(): Promise<BenchRelay> {
   const citus = values.citus ? citusPrograms() : undefined
-  if (!values.citus || citus !== undefined) return startBenchRelay({ citus })
+  const traced = values.traced === undefined ? undefined : share('traced', values.traced)
+  if (!values.citus || citus !== undefined) return startBenchRelay({ citus, traced })
   throw new Error('no Postgres with Citus is installed here, nor named by TWOTICK_TEST_CITUS')
 }
 
@@ -121,6 +123,13 @@ function workloadNamed(name: string): Workload {
 /** One line that is written over; nothing where nobody watches. */
 function progress(line: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
+}
+
+function share(name: string, text: string): number {
+  const number = Number(text)
+  if (number >= 0 && number <= 1) return number
+  console.error(`--${name} wants a number from 0 to 1, not ${text}`)
+  return process.exit(2)
 }
 
 function natural(name: string, text: string): number {

@@ -1,7 +1,10 @@
 // A relay of the benchmark's own: private servers with fsync on, the five services as processes, in a
 // folder that goes with it; and what each process has used of the CPU, from /proc.
 
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openScope, type Scope } from '@twotick/chassis'
@@ -66,14 +69,17 @@ export interface BenchRelayOptions {
   readonly replicas?: number
   /** Beside the defaults, for envelope-store. */
   readonly storeEnv?: Readonly<Record<string, string>>
+  /** The share of messages that are traced; their spans go to whoever takes and forgets them. */
+  readonly traced?: number | undefined
   /** The programs of a Postgres with Citus: then that, a coordinator and two workers. */
   readonly citus?: string | undefined
 }
 
 /** Of several gateways the `url` has each one's, between commas. */
 export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<BenchRelay> {
-  const { profileFolder, replicas = 1, storeEnv = {}, citus } = options
+  const { profileFolder, replicas = 1, storeEnv = {}, traced, citus } = options
   const folder = mkdtempSync(join(tmpdir(), 'twotick-bench-'))
+  chmodSync(folder, 0o711) // Postgres' user gets in, so the data is here and goes along
   const scope = openScope('bench', { drainMs: 30_000 })
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   if (citus !== undefined) process.env['DATABASE_URL'] = await openCitus(citus, scope)
@@ -96,11 +102,14 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
     TWOTICK_STORE_TARGET: targetOf(environments, 'envelope-store'),
     TWOTICK_VALIDATION_TARGET: targetOf(environments, 'metadata-validation'),
   }
+  const tracing = traced === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: await sink(scope) }
   const profile = (name: string) =>
     profileFolder === undefined
       ? []
       : ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`, `--cpu-prof-dir=${profileFolder}`]
   const services = environments.flatMap((environment) => {
+    for (const name of SERVICES) Object.assign(environment[name], tracing)
+    if (traced !== undefined) environment.gateway['TWOTICK_TRACE_RATIO'] = String(traced)
     Object.assign(environment['envelope-store'], storeEnv)
     Object.assign(environment['metadata-validation'], Object.fromEntries(WITHOUT_RATES))
     Object.assign(environment.gateway, targets, CONNECTED_SOON, { TWOTICK_GOODBYE_MS: '200' })
@@ -136,6 +145,19 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
     },
     close: () => scope.close(),
   }
+}
+
+/** Takes spans. */
+async function sink(scope: Scope): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume()
+    request.on('end', () => response.end())
+  })
+  scope.defer('sink', () => void server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return `http://127.0.0.1:${port}`
 }
 
 /** From the store's metrics. */
