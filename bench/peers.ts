@@ -75,6 +75,7 @@ async function once(system: System, name: string, round: number): Promise<Run> {
     round,
     order: system.name === 'twotick' ? order : { ...order, peer: system.name },
     usage: () => system.usage(),
+    renew: system.renew,
     onProgress: () => undefined,
     signal: interrupted.signal,
   })

@@ -16,6 +16,7 @@ export interface System {
   readonly durability: string
   readonly url: string
   usage(): Record<string, Usage>
+  renew?: (() => Promise<void>) | undefined
 }
 
 export async function startSystems(folder: string, scope: OpenScope): Promise<System[]> {
@@ -31,6 +32,7 @@ export async function startSystems(folder: string, scope: OpenScope): Promise<Sy
       durability: 'first tick: on the disk (fsync); second tick: on the disk',
       url: relay.url,
       usage: () => relay.usage(),
+      renew: relay.renew,
     },
     {
       name: 'jetstream',

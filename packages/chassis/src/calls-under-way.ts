@@ -50,20 +50,19 @@ export function createCallsUnderWay(): CallsUnderWay {
         unsent.delete(one)
         done(error, reply)
       }
-      const late = () => end(serviceError(status.DEADLINE_EXCEEDED, 'no answer in time'))
-      const timer = setTimeout(late, Math.max(1, deadline - Date.now()))
       const { path: method, requestSerialize } = definition
       const call = { id: ++lastId, method, request: requestSerialize(request) }
       const one = { call, definition, isOver: false, end }
+      const late = () => end(serviceError(status.DEADLINE_EXCEEDED, 'no answer in time'))
+      const timer = setTimeout(late, Math.max(1, deadline - Date.now()))
       unsent.add(one)
       return end
     },
-    answer({ id, status: code, details, reply }) {
-      const one = sent.get(id)
+    answer(answer) {
+      const one = sent.get(answer.id)
       if (one === undefined) return
-      sent.delete(id)
-      if (code !== status.OK) one.end(serviceError(code, details))
-      else if (!one.isOver) one.end(null, one.definition.responseDeserialize(bufferOf(reply)))
+      sent.delete(answer.id)
+      if (!one.isOver) one.end(...outcomeOf(answer, one.definition))
     },
     takeUnsent(bytesMax) {
       const calls: Call[] = []
@@ -85,12 +84,21 @@ export function createCallsUnderWay(): CallsUnderWay {
   }
 }
 
+function outcomeOf(
+  { status: code, details, reply }: Answer,
+  { responseDeserialize }: Definition,
+): Parameters<Done> {
+  if (code !== status.OK) return [serviceError(code, details)]
+  const { buffer, byteOffset, byteLength } = reply
+  try {
+    return [null, responseDeserialize(Buffer.from(buffer, byteOffset, byteLength))]
+  } catch (error) {
+    return [serviceError(status.INTERNAL, `a reply that cannot be read: ${String(error)}`)]
+  }
+}
+
 /** As grpc-js makes them. */
 export function serviceError(code: status, details: string): ServiceError {
   const error = new Error(`${code} ${status[code]}: ${details}`)
   return Object.assign(error, { code, details, metadata: new Metadata() })
-}
-
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }

@@ -1,5 +1,6 @@
 // Goal: calls that travel together mean what they mean alone, and go alone where they cannot.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Metadata,
   type sendUnaryData,
@@ -57,14 +58,18 @@ async function serveBare(add: (server: Server) => void, address = '127.0.0.1:0')
 }
 
 /** Answers calls that come on a stream; one that comes alone it does not know. */
-function addStream(server: Server, reply: Uint8Array, heard: (frame: CallFrame) => void) {
+function addStream(
+  server: Server,
+  reply: () => Uint8Array,
+  heard: (frame: CallFrame) => void = () => undefined,
+) {
   server.addService(CallsService, {
     exchange(call: ServerDuplexStream<CallFrame, AnswerFrame>) {
       call.sendMetadata(new Metadata())
       call.on('data', (frame: CallFrame) => {
         heard(frame)
         call.write({
-          answers: frame.calls.map(({ id }) => ({ id, status: 0, details: '', reply })),
+          answers: frame.calls.map(({ id }) => ({ id, status: 0, details: '', reply: reply() })),
         })
       })
     },
@@ -81,13 +86,31 @@ test('they travel on the stream: what is called in one turn in one frame', async
   const frames: string[][] = []
   const reply = GetEpochReply.encode({ epoch: 'streamed' }).finish()
   const { port } = await serveBare((server) =>
-    addStream(server, reply, ({ calls }) => frames.push(calls.map(({ method }) => method))),
+    addStream(
+      server,
+      () => reply,
+      ({ calls }) => frames.push(calls.map(({ method }) => method)),
+    ),
   )
   const store = client(port)
   const both = [unary(store, 'getEpoch', {}, in1s), unary(store, 'getEpoch', {}, in1s)]
   expect(await Promise.all(both)).toEqual([{ epoch: 'streamed' }, { epoch: 'streamed' }])
   const method = '/twotick.v1.EnvelopeStore/GetEpoch'
   expect(frames).toEqual([[method, method]])
+})
+
+test('a reply that cannot be read, or a request that cannot be written, is that call’s own', async () => {
+  let reply = Buffer.from([0xff])
+  const { port } = await serveBare((server) => addStream(server, () => reply))
+  const store = client(port)
+  await expect(unary(store, 'getEpoch', {}, in1s)).rejects.toMatchObject({ code: 'INTERNAL' })
+  const request = { ...expiry, mailboxesMax: -1 }
+  await expect(unary(store, 'expire', request, { deadlineMs: 20 })).rejects.toThrow(
+    'not an unsigned',
+  )
+  await sleep(40) // past its deadline: nothing is left of it
+  reply = Buffer.from(GetEpochReply.encode({ epoch: 'abc' }).finish())
+  expect(await unary(store, 'getEpoch', {}, in1s)).toEqual({ epoch: 'abc' })
 })
 
 test('a slow one holds up no other, and each gets its own answer', async () => {
@@ -223,7 +246,7 @@ test('at a server of an older release calls go alone, and together once it is of
   }
   old.close()
   const reply = GetHeadsReply.encode(noHeads('together')).finish()
-  await serveBare((server) => addStream(server, reply, () => undefined), `127.0.0.1:${old.port}`)
+  await serveBare((server) => addStream(server, () => reply), `127.0.0.1:${old.port}`)
   const ask = () =>
     unary(store, 'getHeads', headsOf('third'), in1s).catch((error: unknown) => error)
   await expect.poll(ask, { timeout: 5_000 }).toEqual(noHeads('together'))
