@@ -59,7 +59,8 @@ seconds for 100,000 messages by process. Leaves a page with plots and the figure
   --bytes <n>       of a payload, instead of the workload's
   --waiting <n>     messages that wait to be drained
   --citus           on a Citus of a coordinator and two workers, where that is installed
-  --traced <share>  0 to 1: so many of the messages are traced (0: tracing is set up, and traces none)
+  --traced <share>  0 to 1: so many of the messages are traced (0: tracing is set up, and traces none);
+                    of a relay of its own
   --url <ws(s)://>  a relay that is there already, which must be without rates for its senders;
                     CPU is then not seen
   --token <token>   its registration token

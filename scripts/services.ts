@@ -22,13 +22,14 @@ export type ServiceName = (typeof SERVICES)[number]
 
 const ROOT = join(import.meta.dirname, '..')
 const READY_MS = 60_000
+const STOP_MS = 15_000
 
 /**
- * As in deploy/Dockerfile. By default V8 lets a young generation have 128 MiB before it looks: what
- * services read from sockets lies outside of it, and is given back only then.
+ * As in deploy/Dockerfile. Where there is memory enough, V8 lets the young generation grow to 128 MiB
+ * (here: 32) before it is collected; what services read from sockets lies outside of it, and is given
+ * back only then.
  */
-const NODE_OPTIONS = ['--max-semi-space-size=16']
-const STOP_MS = 15_000
+const NODE_FLAGS = ['--max-semi-space-size=16']
 
 /** What the services are given: servers, secret files, and where devices connect. */
 export interface RelaySetting {
@@ -189,7 +190,7 @@ function spawnService(name: ServiceName, { checkout, env, nodeArguments }: Spawn
   const main = join(checkout, 'services', name, 'src/main.ts')
   const telemetry = pathToFileURL(join(checkout, 'packages/chassis/src/telemetry.ts')).href
   const tether = { orphanSignal: 'KILL', user: null } as const
-  const parameters = [...NODE_OPTIONS, ...nodeArguments, '--import', telemetry, main]
+  const parameters = [...NODE_FLAGS, ...nodeArguments, '--import', telemetry, main]
   return spawn(...tethered(process.execPath, parameters, tether), {
     // A process group of its own: Ctrl-C in the terminal is for us, who stop things in order.
     detached: true,

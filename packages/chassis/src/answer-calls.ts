@@ -8,6 +8,7 @@ import type { CallContext, ServedService, Stream, ToStatus, Unary } from './grpc
 /** What answers a call, from the request's bytes to the reply's. */
 type Method = (request: Uint8Array, context: CallContext) => Promise<Uint8Array>
 
+/** The method of `Calls`, for a server that has these services. */
 export function answerCalls(
   services: readonly ServedService[],
   toStatus: ToStatus,
@@ -37,7 +38,7 @@ export function answerCalls(
 
 function unaryMethods({ definition, implementation }: ServedService): [string, Method][] {
   return Object.entries(definition)
-    .filter(([, { requestStream }]) => !requestStream)
+    .filter(([, { requestStream, responseStream }]) => !requestStream && !responseStream)
     .map(([name, { path, requestDeserialize, responseSerialize }]) => {
       const answer = implementation[name] as Unary<unknown, unknown>
       return [

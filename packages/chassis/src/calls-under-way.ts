@@ -4,13 +4,16 @@
 import { Metadata, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js'
 import type { Answer, Call } from '@twotick/protocol/services'
 
+/** A method of the service, by which requests are written and replies are read. */
 export type Definition = MethodDefinition<unknown, unknown>
 
+/** What grpc-js calls when a unary call is over. */
 export type Done = (error: ServiceError | null, reply?: unknown) => void
 
 interface UnderWay {
   readonly call: Call
   readonly definition: Definition
+  timesSent: number
   isOver: boolean
   /** Has no effect if the caller has heard before. */
   readonly end: Done
@@ -19,25 +22,30 @@ interface UnderWay {
 export interface CallsUnderWay {
   /** How many there are. What was sent counts until it is answered, whoever still waits for that. */
   size(): number
-  /** Returns what ends it before it is answered. */
+  /** Returns what ends it before it is answered. A request that cannot be written ends it, too. */
   add(definition: Definition, request: unknown, deadline: number, done: Done): Done
+  /** Ends the call that it is of; if there is none, it came too late. */
   answer(answer: Answer): void
-  /** Those that were not sent yet, oldest first and no more than so many bytes or one: now they were. */
-  takeUnsent(bytesMax: number): Call[]
-  /** Those that were sent are to be sent again. */
-  putBack(): void
+  /** Those that were not sent yet, oldest first, within these bounds or one: now they were. */
+  takeUnsent(bounds: { readonly callsMax: number; readonly bytesMax: number }): Call[]
+  /** Those that were sent are to be sent again; but one that goes under each time ends so. */
+  putBack(error: ServiceError): void
   endAll(error: ServiceError): void
 }
+
+/** Streams that a call may break, or be on when they break. */
+const TIMES_SENT_MAX = 3
 
 export function createCallsUnderWay(): CallsUnderWay {
   const sent = new Map<number, UnderWay>()
   let unsent = new Set<UnderWay>()
   let lastId = 0
 
-  function putBack() {
-    const repeated = [...sent.values()].filter(({ isOver }) => !isOver)
-    unsent = new Set([...repeated, ...unsent])
+  function putBack(error: ServiceError) {
+    const all = [...sent.values()].filter(({ isOver }) => !isOver)
     sent.clear()
+    for (const { end, timesSent } of all) if (timesSent >= TIMES_SENT_MAX) end(error)
+    unsent = new Set([...all.filter(({ isOver }) => !isOver), ...unsent])
   }
 
   return {
@@ -50,12 +58,16 @@ export function createCallsUnderWay(): CallsUnderWay {
         unsent.delete(one)
         done(error, reply)
       }
-      const { path: method, requestSerialize } = definition
-      const call = { id: ++lastId, method, request: requestSerialize(request) }
-      const one = { call, definition, isOver: false, end }
       const late = () => end(serviceError(status.DEADLINE_EXCEEDED, 'no answer in time'))
       const timer = setTimeout(late, Math.max(1, deadline - Date.now()))
-      unsent.add(one)
+      const call: Call = { id: ++lastId, method: definition.path, request: Buffer.alloc(0) }
+      const one: UnderWay = { call, definition, timesSent: 0, isOver: false, end }
+      try {
+        call.request = definition.requestSerialize(request)
+        unsent.add(one)
+      } catch (error) {
+        setImmediate(end, serviceError(status.INTERNAL, `cannot be written: ${String(error)}`))
+      }
       return end
     },
     answer(answer) {
@@ -64,13 +76,14 @@ export function createCallsUnderWay(): CallsUnderWay {
       sent.delete(answer.id)
       if (!one.isOver) one.end(...outcomeOf(answer, one.definition))
     },
-    takeUnsent(bytesMax) {
+    takeUnsent({ callsMax, bytesMax }) {
       const calls: Call[] = []
       let bytes = 0
       for (const one of unsent) {
         bytes += one.call.request.length
-        if (bytes > bytesMax && calls.length > 0) break
+        if (calls.length === callsMax || (bytes > bytesMax && calls.length > 0)) break
         unsent.delete(one)
+        one.timesSent += 1
         sent.set(one.call.id, one)
         calls.push(one.call)
       }
@@ -78,8 +91,9 @@ export function createCallsUnderWay(): CallsUnderWay {
     },
     putBack,
     endAll(error) {
-      putBack()
-      for (const { end } of [...unsent]) end(error)
+      const all = [...sent.values(), ...unsent]
+      sent.clear()
+      for (const { end } of all) end(error)
     },
   }
 }
@@ -93,7 +107,7 @@ function outcomeOf(
   try {
     return [null, responseDeserialize(Buffer.from(buffer, byteOffset, byteLength))]
   } catch (error) {
-    return [serviceError(status.INTERNAL, `a reply that cannot be read: ${String(error)}`)]
+    return [serviceError(status.INTERNAL, `cannot be read: ${String(error)}`)]
   }
 }
 

@@ -9,12 +9,10 @@ import {
   type ClientUnaryCall,
   credentials,
   Metadata,
-  type ServiceDefinition,
   type ServiceError,
   status,
 } from '@grpc/grpc-js'
 import assert from 'node:assert/strict'
-import { joinCalls, type CallStreamOptions } from './call-stream.ts'
 import { SERVERS, type ServiceName } from './callers.ts'
 import type { Certificates } from './certificates.ts'
 import { Failure, type FailureCode } from './failure.ts'
@@ -22,17 +20,19 @@ import { GRPC_MESSAGE_BYTES_MAX } from './grpc-server.ts'
 import { tlsChannelCredentials } from './grpc-tls.ts'
 import { readServiceSecret, showIdentity } from './identity.ts'
 
+const FLOW_CONTROL_BYTES = 4 * 1_048_576
+
 interface ClientConstructor<C extends Client> {
   new (target: string, credentials: ChannelCredentials, options: Partial<ClientOptions>): C
   readonly serviceName: string
-  readonly service: ServiceDefinition
 }
 
-type UnaryMethodOf<C> = {
+/** The names of a client's unary methods. */
+export type UnaryMethodOf<C> = {
   [M in keyof C]: C[M] extends UnaryMethod<never, unknown> ? M : never
 }[keyof C]
 
-export interface GrpcClientOptions<C> {
+export interface GrpcClientOptions {
   readonly target: string
   /** The name of the service that calls. */
   readonly service: ServiceName
@@ -40,18 +40,16 @@ export interface GrpcClientOptions<C> {
   readonly certificates?: Certificates | undefined
   /** Without certificates: it is known by a token of this secret. */
   readonly secretFile?: string | undefined
-  /** Calls that are many and small, and travel on one stream. */
-  readonly together?: CallStreamOptions<UnaryMethodOf<C> & string>
 }
 
 /**
- * Makes a client. It connects by itself, spreads calls over all addresses of the target, and is
+ * Makes a client. It connects by itself, spreads streams and calls over all addresses of the target, and is
  * connected again within about a second after the other end is back; unary calls wait for that as long
  * as their deadline lets them. Close it with `client.close()`.
  */
 export function grpcClient<C extends Client>(
   Client: ClientConstructor<C>,
-  { target, service, certificates, secretFile, together }: GrpcClientOptions<C>,
+  { target, service, certificates, secretFile }: GrpcClientOptions,
 ): C {
   const server = SERVERS[Client.serviceName]
   assert(server, `${Client.serviceName} is served by nobody`)
@@ -59,11 +57,14 @@ export function grpcClient<C extends Client>(
     certificates === undefined
       ? [credentials.createInsecure(), [showIdentity(service, readServiceSecret(secretFile))]]
       : [tlsChannelCredentials(certificates, server), []]
-  const client = new Client(target, transport, {
+  return new Client(target, transport, {
     interceptors,
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
+    // By default 64 KiB for all replies: a page of a mailbox would be many round trips long, and
+    // whatever is behind it would wait for them.
+    'grpc-node.flow_control_window': FLOW_CONTROL_BYTES,
     // A stopped server is found out within 4 s; deadlines bound every call before that.
     'grpc.keepalive_time_ms': 2_000,
     'grpc.keepalive_timeout_ms': 2_000,
@@ -74,15 +75,6 @@ export function grpcClient<C extends Client>(
     // Whether to repeat is decided by who knows what a repetition means.
     'grpc.enable_retries': 0,
   })
-  if (together !== undefined) {
-    const part = joinCalls(client, Client.service, together)
-    const close = client.close.bind(client)
-    client.close = () => {
-      part()
-      close()
-    }
-  }
-  return client
 }
 
 type UnaryMethod<Q, R> = (

@@ -32,8 +32,10 @@ export const GRPC_MESSAGE_BYTES_MAX = 8 * 1_048_576
 
 /** Of one stream, not answered yet. */
 const FRAMES_MAX = 64
-/** Those hold small calls, which wait for Postgres each by itself. */
-const CALL_FRAMES_MAX = 1_024
+/** Of 64 calls at most, which wait for Postgres each by itself. */
+const CALL_FRAMES_MAX = 256
+/** So long a server that leaves answers calls, which its callers can send to another one. */
+const CALLS_LEAVE_MS = 100
 
 export interface GrpcServerOptions {
   /** `host:port`; port 0 takes any free one. */
@@ -176,7 +178,8 @@ function unaryHandler(answer: Unary<unknown, unknown>, path: string, { toStatus 
 
 function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: Serving) {
   const { toStatus, draining } = serving
-  const framesMax = path === CallsService.exchange.path ? CALL_FRAMES_MAX : FRAMES_MAX
+  const isOfCalls = path === CallsService.exchange.path
+  const framesMax = isOfCalls ? CALL_FRAMES_MAX : FRAMES_MAX
   return (call: ServerDuplexStream<unknown, unknown>) => {
     const context = contextOf(call)
     let framesInFlight = 0
@@ -190,15 +193,18 @@ function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: 
       if (isEnded) return
       if (!isLast) {
         if (framesInFlight < framesMax && !isFull) call.resume()
-      } else if (framesInFlight === 0) {
-        isEnded = true
-        call.end()
-      }
+      } else if (framesInFlight === 0) end()
+    }
+    const end = () => {
+      if (isEnded) return
+      isEnded = true
+      call.end()
     }
     const takeNoMore = () => {
       isLast = true
       call.pause()
       readOn()
+      if (isOfCalls && !isEnded) setTimeout(end, CALLS_LEAVE_MS)
     }
     const reply = (message: unknown) => {
       if (!isEnded && !context.signal.aborted && !call.write(message)) isFull = true

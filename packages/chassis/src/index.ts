@@ -2,6 +2,7 @@
 
 export * from './account-mark.ts'
 export * from './batch-stream.ts'
+export * from './call-stream.ts'
 export * from './callers.ts'
 export * from './certificates.ts'
 export * from './config.ts'

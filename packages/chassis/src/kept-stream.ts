@@ -23,7 +23,7 @@ export interface KeptStreamOptions<Request, Reply> {
 
 export interface KeptStream<Request> {
   /** The stream, if it is open. */
-  current(): { write(request: Request): unknown } | undefined
+  current(): Pick<ClientDuplexStream<Request, unknown>, 'write' | 'once'> | undefined
   close(): void
 }
 

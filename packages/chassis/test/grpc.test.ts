@@ -47,7 +47,7 @@ test('a caller that the table does not name, or with another secret, changes not
   await expect(unary(client(server.port, 'gateway'), 'expire', expiry, in1s)).rejects.toThrow(
     'PERMISSION_DENIED',
   )
-  const stranger = client(server.port, 'expiry', { file: secretFile('the secret of another') })
+  const stranger = client(server.port, 'expiry', secretFile('the secret of another'))
   await expect(unary(stranger, 'expire', expiry, in1s)).rejects.toThrow('UNAUTHENTICATED')
   expect(calls).toBe(0)
   await unary(client(server.port, 'expiry'), 'expire', expiry, in1s)

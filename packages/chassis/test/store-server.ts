@@ -49,19 +49,8 @@ export function serveStore(methods: Partial<Store>, address = '127.0.0.1:0'): Pr
   return serveGrpc(options, [implement(EnvelopeStoreService, store)], log)
 }
 
-type Together = 'getEpoch' | 'getHeads' | 'getStatus' | 'expire'
-
-export function storeClient(
-  port: number,
-  service: ServiceName,
-  { file = secretFile(), together }: { file?: string; together?: readonly Together[] } = {},
-) {
-  return grpcClient(EnvelopeStoreClient, {
-    target: `127.0.0.1:${port}`,
-    service,
-    secretFile: file,
-    ...(together && { together: { methods: together, log } }),
-  })
+export function storeClient(port: number, service: ServiceName, file = secretFile()) {
+  return grpcClient(EnvelopeStoreClient, { target: `127.0.0.1:${port}`, service, secretFile: file })
 }
 
 /** A batch stream of acks, whose seq is the test's item. */

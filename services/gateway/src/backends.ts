@@ -5,6 +5,7 @@ import {
   connectNats,
   connectRedis,
   grpcClient,
+  joinCalls,
   openCertificates,
   type Scope,
 } from '@twotick/chassis'
@@ -32,18 +33,23 @@ export async function openBackends(
   const certificates = openCertificates(config.service, scope)
   const { secretFile } = config.service
   const identity = { service: 'gateway', certificates, secretFile } as const
-  const store = grpcClient(EnvelopeStoreClient, {
-    target: config.storeTarget,
-    ...identity,
-    together: { methods: ['getHeads', 'openSession', 'fetch', 'getStatus'], log },
-  })
+  const store = grpcClient(EnvelopeStoreClient, { target: config.storeTarget, ...identity })
   defer('store', () => store.close())
+  const storeCalls = joinCalls(store, EnvelopeStoreClient.service, {
+    methods: ['getHeads', 'openSession', 'fetch', 'getStatus'],
+    log: log.child({ stream: 'calls to the store' }),
+  })
+  defer('calls to the store', storeCalls)
   const directoryClient = grpcClient(MetadataValidationClient, {
     target: config.validationTarget,
     ...identity,
-    together: { methods: ['authenticate'], log },
   })
   defer('validation', () => directoryClient.close())
+  const directoryCalls = joinCalls(directoryClient, MetadataValidationClient.service, {
+    methods: ['authenticate'],
+    log: log.child({ stream: 'calls to validation' }),
+  })
+  defer('calls to validation', directoryCalls)
 
   const bounds = {
     deadlineMs: config.answerMs,

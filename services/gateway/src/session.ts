@@ -144,6 +144,7 @@ export function next(session: Session, event: SessionEvent): Step {
 // ---------------------------------------------------------------- pushing
 
 function rung(session: Session, headSeq: number, entries: readonly SeenEntry[]): Step {
+  // What reconciliation has to say, as a rule. Whatever else could be due by now, `settle` has done.
   if (headSeq <= session.rungSeq && entries.length === 0) return [session, []]
   const actions: Action[] = []
   let after = withRung(session, headSeq)
