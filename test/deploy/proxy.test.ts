@@ -13,6 +13,9 @@ import { waitFor } from '../wait.ts'
 
 const PROXY = join(import.meta.dirname, '../../deploy/programs/proxy.ts')
 
+/** Two devices that are open, and those that have registered them and are not gone yet. */
+const PER_ADDRESS = 4
+
 let relay: Relay
 let proxy: ChildProcess
 let port: number
@@ -22,7 +25,7 @@ beforeAll(async () => {
     env: {
       gateway: {
         TWOTICK_TRUSTED_PROXIES: '127.0.0.1',
-        TWOTICK_CONNECTIONS_PER_ADDRESS_MAX: '2',
+        TWOTICK_CONNECTIONS_PER_ADDRESS_MAX: String(PER_ADDRESS),
       },
     },
   })
@@ -72,13 +75,14 @@ it('a conversation through it, both ticks', async () => {
 it('the bound for one address counts the devices’ own addresses', async () => {
   // All of 127.0.0.0/8 is this machine's; each address stands for somebody's.
   const opened = []
-  for (const address of ['127.0.0.2', '127.0.0.2', '127.0.0.3', '127.0.0.4']) {
+  const many = Array<string>(PER_ADDRESS).fill('127.0.0.2')
+  for (const address of [...many, '127.0.0.3', '127.0.0.4']) {
     const connection = await connectFrom(address)
     expect(connection.isKept, address).toBe(true)
     opened.push(connection)
   }
-  const third = await connectFrom('127.0.0.2')
-  await third.ended
+  const oneMore = await connectFrom('127.0.0.2')
+  await oneMore.ended
   for (const { socket } of opened) socket.terminate()
 })
 
