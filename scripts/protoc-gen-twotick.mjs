@@ -23,7 +23,13 @@ for (const file of response.file) {
     .replaceAll('"@bufbuild/protobuf/wire"', `"${up}wire.ts"`)
     .replaceAll('longToNumber(reader.uint64())', 'reader.uint64()')
     // Which would copy the message once more.
-    .replaceAll(/Buffer\.from\((\w+\.encode\(value\))\.finish\(\)\)/g, '$1.finishBuffer()')
+    .replaceAll(/Buffer\.from\((\w+\.encode\(value\)\.finish\(\))\)/g, 'asBuffer($1)')
     .replace(/\nfunction longToNumber[^]*?\n}\n/, '')
+  if (file.content.includes('asBuffer(')) {
+    file.content = file.content.replace(
+      '\nimport ',
+      `\nimport { asBuffer } from "${up}as-buffer.ts";\nimport `,
+    )
+  }
 }
 process.stdout.write(CodeGeneratorResponse.encode(response).finish())

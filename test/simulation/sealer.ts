@@ -1,19 +1,23 @@
 // Sealing without a cipher: what is sealed is the number of a content. Its length still counts.
 
-import type { SealedContent } from '@twotick/protocol/services'
+import { SealedContent } from '@twotick/protocol/services'
 import type { Sealer } from '../../services/envelope-store/src/sealed.ts'
 
 const SEALED_BYTES = 10
 
 export function createSealer(): Sealer {
   const contents: SealedContent[] = []
+
+  function seal(content: SealedContent): Uint8Array {
+    const sealed = Buffer.alloc(SEALED_BYTES)
+    sealed.writeUInt32BE(contents.length)
+    contents.push(content)
+    return sealed
+  }
+
   return {
-    seal(_accountId, _tag, content) {
-      const sealed = Buffer.alloc(SEALED_BYTES)
-      sealed.writeUInt32BE(contents.length)
-      contents.push(content)
-      return sealed
-    },
+    seal: (_accountId, _tag, content) => seal(content),
+    sealEncoded: (_accountId, _tag, encoded) => seal(SealedContent.decode(encoded)),
     open(_accountId, _tag, sealed) {
       const content = contents[Buffer.from(sealed).readUInt32BE(0)]
       if (content === undefined) throw new Error('nothing was sealed so')

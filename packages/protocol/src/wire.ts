@@ -134,12 +134,6 @@ export class BinaryWriter {
     return message
   }
 
-  /** The same, as gRPC wants it. */
-  finishBuffer(): Buffer {
-    const { buffer, byteOffset, byteLength } = this.finish()
-    return Buffer.from(buffer, byteOffset, byteLength)
-  }
-
   /** Begins what has its length in front of it, until `join`. */
   fork(): this {
     this.reserve(1)

@@ -36,8 +36,14 @@ export interface Key {
 
 export interface Sealer {
   seal(accountId: AccountId, tag: Uint8Array, content: SealedContent): Uint8Array
+  /** The same of what `encodeContent` has made: for copies, which are encoded once. */
+  sealEncoded(accountId: AccountId, tag: Uint8Array, encoded: Uint8Array): Uint8Array
   /** Throws if the entry was sealed with a key that is not there, or is not what it claims to be. */
   open(accountId: AccountId, tag: Uint8Array, sealed: Uint8Array): SealedContent
+}
+
+export function encodeContent(content: SealedContent): Uint8Array {
+  return SealedContent.encode(content).finish()
 }
 
 /** Seals with the first key and opens with any. */
@@ -45,22 +51,23 @@ export function createSealer(keys: readonly [Key, ...Key[]]): Sealer {
   const [current] = keys
   const byId = new Map(keys.map((key) => [key.id, key]))
   const writeNonce = createNonces()
-  const encoded = encodeOnce()
+
+  function sealEncoded(accountId: AccountId, tag: Uint8Array, plain: Uint8Array): Uint8Array {
+    const sealed = Buffer.allocUnsafe(SEAL_BYTES + plain.length)
+    sealed.writeUInt32BE(current.id)
+    const nonce = sealed.subarray(KEY_ID_BYTES, ENCRYPTED_AT)
+    writeNonce(nonce)
+    const cipher = createCipheriv('aes-256-gcm', current.secret, nonce)
+    cipher.setAAD(associatedData(accountId, tag))
+    sealed.set(cipher.update(plain), ENCRYPTED_AT)
+    cipher.final() // nothing: GCM has no padding
+    sealed.set(cipher.getAuthTag(), ENCRYPTED_AT + plain.length)
+    return sealed
+  }
 
   return {
-    seal: (accountId, tag, content) => {
-      const plain = encoded(content)
-      const sealed = Buffer.allocUnsafe(SEAL_BYTES + plain.length)
-      sealed.writeUInt32BE(current.id)
-      const nonce = sealed.subarray(KEY_ID_BYTES, ENCRYPTED_AT)
-      writeNonce(nonce)
-      const cipher = createCipheriv('aes-256-gcm', current.secret, nonce)
-      cipher.setAAD(associatedData(accountId, tag))
-      sealed.set(cipher.update(plain), ENCRYPTED_AT)
-      cipher.final() // nothing: GCM has no padding
-      sealed.set(cipher.getAuthTag(), ENCRYPTED_AT + plain.length)
-      return sealed
-    },
+    seal: (accountId, tag, content) => sealEncoded(accountId, tag, encodeContent(content)),
+    sealEncoded,
     open: (accountId, tag, sealed) => {
       const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
       assert(bytes.length >= SEAL_BYTES, 'a sealed entry is cut short')
@@ -73,17 +80,6 @@ export function createSealer(keys: readonly [Key, ...Key[]]): Sealer {
       const encrypted = bytes.subarray(ENCRYPTED_AT, -AUTHENTICATION_BYTES)
       return SealedContent.decode(Buffer.concat([decipher.update(encrypted), decipher.final()]))
     },
-  }
-}
-
-/** The copies of a message for a group are one content, and are sealed one after the other. */
-function encodeOnce(): (content: SealedContent) => Uint8Array {
-  let last: SealedContent | undefined
-  let bytes = new Uint8Array()
-  return (content) => {
-    if (content !== last) bytes = SealedContent.encode(content).finish()
-    last = content
-    return bytes
   }
 }
 

@@ -5,7 +5,7 @@ import { type AccountId, isAccountId, parseAddress, type Part, TAG_BYTES } from 
 import type { AckWrite, Append, SealedContent } from '@twotick/protocol/services'
 import type { Ack } from './ack.ts'
 import type { Copy, Sending } from './append.ts'
-import { SEAL_BYTES, type Sealer } from './sealed.ts'
+import { encodeContent, SEAL_BYTES, type Sealer } from './sealed.ts'
 
 /** Of an envelope, all but ciphertext and parts; and of a part, all but its ciphertext. */
 const METADATA_BYTES_MAX = 256
@@ -30,13 +30,17 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
   const partsOf = Map.groupBy(filled, (part) => part.address?.accountId ?? '')
   const copies = new Map<AccountId, Copy>()
   const withoutParts = contentFor(append, [])
+  const encoded = encodeContent(withoutParts)
   for (const accountId of recipients) {
     const parts = partsOf.get(accountId) ?? []
-    const content = parts.length === 0 ? withoutParts : contentFor(append, parts)
+    const isPlain = parts.length === 0
+    const content = isPlain ? withoutParts : contentFor(append, parts)
     copies.set(accountId, {
       tag: append.tag,
       content,
-      sealed: sealer.seal(accountId, append.tag, content),
+      sealed: isPlain
+        ? sealer.sealEncoded(accountId, append.tag, encoded)
+        : sealer.seal(accountId, append.tag, content),
       deviceIds: append.parts.length === 0 ? undefined : parts.map(deviceIdOf),
     })
   }

@@ -4,6 +4,7 @@
 //   protoc               unknown
 // source: twotick/v1/calls.proto
 
+import { asBuffer } from "../../../as-buffer.ts";
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import {
   type CallOptions,
@@ -300,9 +301,9 @@ export const CallsService = {
     path: "/twotick.v1.Calls/Exchange" as const,
     requestStream: true as const,
     responseStream: true as const,
-    requestSerialize: (value: CallFrame): Buffer => CallFrame.encode(value).finishBuffer(),
+    requestSerialize: (value: CallFrame): Buffer => asBuffer(CallFrame.encode(value).finish()),
     requestDeserialize: (value: Buffer): CallFrame => CallFrame.decode(value),
-    responseSerialize: (value: AnswerFrame): Buffer => AnswerFrame.encode(value).finishBuffer(),
+    responseSerialize: (value: AnswerFrame): Buffer => asBuffer(AnswerFrame.encode(value).finish()),
     responseDeserialize: (value: Buffer): AnswerFrame => AnswerFrame.decode(value),
   },
 } as const;

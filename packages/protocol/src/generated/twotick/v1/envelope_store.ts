@@ -4,6 +4,7 @@
 //   protoc               unknown
 // source: twotick/v1/envelope_store.proto
 
+import { asBuffer } from "../../../as-buffer.ts";
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import {
   type CallOptions,
@@ -2871,9 +2872,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/GetEpoch" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetEpochRequest): Buffer => GetEpochRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: GetEpochRequest): Buffer => asBuffer(GetEpochRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetEpochRequest => GetEpochRequest.decode(value),
-    responseSerialize: (value: GetEpochReply): Buffer => GetEpochReply.encode(value).finishBuffer(),
+    responseSerialize: (value: GetEpochReply): Buffer => asBuffer(GetEpochReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetEpochReply => GetEpochReply.decode(value),
   },
   /**
@@ -2884,9 +2885,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/Write" as const,
     requestStream: true as const,
     responseStream: true as const,
-    requestSerialize: (value: WriteRequest): Buffer => WriteRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: WriteRequest): Buffer => asBuffer(WriteRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): WriteRequest => WriteRequest.decode(value),
-    responseSerialize: (value: WriteReply): Buffer => WriteReply.encode(value).finishBuffer(),
+    responseSerialize: (value: WriteReply): Buffer => asBuffer(WriteReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): WriteReply => WriteReply.decode(value),
   },
   /**
@@ -2898,9 +2899,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/OpenSession" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: OpenSessionRequest): Buffer => OpenSessionRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: OpenSessionRequest): Buffer => asBuffer(OpenSessionRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): OpenSessionRequest => OpenSessionRequest.decode(value),
-    responseSerialize: (value: OpenSessionReply): Buffer => OpenSessionReply.encode(value).finishBuffer(),
+    responseSerialize: (value: OpenSessionReply): Buffer => asBuffer(OpenSessionReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): OpenSessionReply => OpenSessionReply.decode(value),
   },
   /** Entries above a position, with head and cursor, in one snapshot. Refused: UNLINKED. */
@@ -2908,9 +2909,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/Fetch" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: FetchRequest): Buffer => FetchRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: FetchRequest): Buffer => asBuffer(FetchRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): FetchRequest => FetchRequest.decode(value),
-    responseSerialize: (value: FetchReply): Buffer => FetchReply.encode(value).finishBuffer(),
+    responseSerialize: (value: FetchReply): Buffer => asBuffer(FetchReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): FetchReply => FetchReply.decode(value),
   },
   /** What became of sends (design: rows first, the asker's head second). */
@@ -2918,9 +2919,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/GetStatus" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetStatusRequest): Buffer => GetStatusRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: GetStatusRequest): Buffer => asBuffer(GetStatusRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetStatusRequest => GetStatusRequest.decode(value),
-    responseSerialize: (value: GetStatusReply): Buffer => GetStatusReply.encode(value).finishBuffer(),
+    responseSerialize: (value: GetStatusReply): Buffer => asBuffer(GetStatusReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusReply => GetStatusReply.decode(value),
   },
   /** Where mailboxes stand, for reconciliation. At most 1,000 a call. */
@@ -2928,9 +2929,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/GetHeads" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: GetHeadsRequest): Buffer => GetHeadsRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: GetHeadsRequest): Buffer => asBuffer(GetHeadsRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetHeadsRequest => GetHeadsRequest.decode(value),
-    responseSerialize: (value: GetHeadsReply): Buffer => GetHeadsReply.encode(value).finishBuffer(),
+    responseSerialize: (value: GetHeadsReply): Buffer => asBuffer(GetHeadsReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetHeadsReply => GetHeadsReply.decode(value),
   },
   /**
@@ -2941,9 +2942,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/CreateMailbox" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CreateMailboxRequest): Buffer => CreateMailboxRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: CreateMailboxRequest): Buffer => asBuffer(CreateMailboxRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CreateMailboxRequest => CreateMailboxRequest.decode(value),
-    responseSerialize: (value: ChangeReply): Buffer => ChangeReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ChangeReply): Buffer => asBuffer(ChangeReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangeReply => ChangeReply.decode(value),
   },
   /**
@@ -2955,9 +2956,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/AddDevice" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: DeviceRequest): Buffer => DeviceRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: DeviceRequest): Buffer => asBuffer(DeviceRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DeviceRequest => DeviceRequest.decode(value),
-    responseSerialize: (value: ChangeReply): Buffer => ChangeReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ChangeReply): Buffer => asBuffer(ChangeReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangeReply => ChangeReply.decode(value),
   },
   /** One bounded step of taking a device's cursor away. Call until `done`. */
@@ -2965,9 +2966,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/RemoveDevice" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: DeviceRequest): Buffer => DeviceRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: DeviceRequest): Buffer => asBuffer(DeviceRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DeviceRequest => DeviceRequest.decode(value),
-    responseSerialize: (value: ChangeReply): Buffer => ChangeReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ChangeReply): Buffer => asBuffer(ChangeReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangeReply => ChangeReply.decode(value),
   },
   /** One bounded step of deleting an account's mailbox. Call until `done`. */
@@ -2975,9 +2976,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/DeleteMailbox" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: DeleteMailboxRequest): Buffer => DeleteMailboxRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: DeleteMailboxRequest): Buffer => asBuffer(DeleteMailboxRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): DeleteMailboxRequest => DeleteMailboxRequest.decode(value),
-    responseSerialize: (value: ChangeReply): Buffer => ChangeReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ChangeReply): Buffer => asBuffer(ChangeReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangeReply => ChangeReply.decode(value),
   },
   /** Removes what has expired, from the next mailboxes in account order. */
@@ -2985,9 +2986,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/Expire" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ExpireRequest): Buffer => ExpireRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: ExpireRequest): Buffer => asBuffer(ExpireRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ExpireRequest => ExpireRequest.decode(value),
-    responseSerialize: (value: ExpireReply): Buffer => ExpireReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ExpireReply): Buffer => asBuffer(ExpireReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExpireReply => ExpireReply.decode(value),
   },
   /** Counts what waits in the next mailboxes in account order, for the metrics. */
@@ -2995,9 +2996,9 @@ export const EnvelopeStoreService = {
     path: "/twotick.v1.EnvelopeStore/CountWaiting" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: CountWaitingRequest): Buffer => CountWaitingRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: CountWaitingRequest): Buffer => asBuffer(CountWaitingRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): CountWaitingRequest => CountWaitingRequest.decode(value),
-    responseSerialize: (value: CountWaitingReply): Buffer => CountWaitingReply.encode(value).finishBuffer(),
+    responseSerialize: (value: CountWaitingReply): Buffer => asBuffer(CountWaitingReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountWaitingReply => CountWaitingReply.decode(value),
   },
 } as const;

@@ -4,6 +4,7 @@
 //   protoc               unknown
 // source: twotick/v1/metadata_validation.proto
 
+import { asBuffer } from "../../../as-buffer.ts";
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import {
   type CallOptions,
@@ -1425,9 +1426,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/Validate" as const,
     requestStream: true as const,
     responseStream: true as const,
-    requestSerialize: (value: ValidateRequest): Buffer => ValidateRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: ValidateRequest): Buffer => asBuffer(ValidateRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ValidateRequest => ValidateRequest.decode(value),
-    responseSerialize: (value: ValidateReply): Buffer => ValidateReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ValidateReply): Buffer => asBuffer(ValidateReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ValidateReply => ValidateReply.decode(value),
   },
   /**
@@ -1438,9 +1439,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/Authenticate" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: AuthenticateRequest): Buffer => AuthenticateRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: AuthenticateRequest): Buffer => asBuffer(AuthenticateRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): AuthenticateRequest => AuthenticateRequest.decode(value),
-    responseSerialize: (value: AuthenticateReply): Buffer => AuthenticateReply.encode(value).finishBuffer(),
+    responseSerialize: (value: AuthenticateReply): Buffer => asBuffer(AuthenticateReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): AuthenticateReply => AuthenticateReply.decode(value),
   },
   /** The first step of a registration: account and device, as ADDING. Refused: as `Register`. */
@@ -1449,9 +1450,9 @@ export const MetadataValidationService = {
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: RegisterAccountRequest): Buffer =>
-      RegisterAccountRequest.encode(value).finishBuffer(),
+      asBuffer(RegisterAccountRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): RegisterAccountRequest => RegisterAccountRequest.decode(value),
-    responseSerialize: (value: DirectoryReply): Buffer => DirectoryReply.encode(value).finishBuffer(),
+    responseSerialize: (value: DirectoryReply): Buffer => asBuffer(DirectoryReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): DirectoryReply => DirectoryReply.decode(value),
   },
   /** The address of an active device with this key. Refused: NOT_FOUND, UNAUTHENTICATED. */
@@ -1459,9 +1460,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/ClaimDevice" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ClaimDeviceRequest): Buffer => ClaimDeviceRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: ClaimDeviceRequest): Buffer => asBuffer(ClaimDeviceRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ClaimDeviceRequest => ClaimDeviceRequest.decode(value),
-    responseSerialize: (value: DirectoryReply): Buffer => DirectoryReply.encode(value).finishBuffer(),
+    responseSerialize: (value: DirectoryReply): Buffer => asBuffer(DirectoryReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): DirectoryReply => DirectoryReply.decode(value),
   },
   /** A device's request. What needs a step at the store comes back as `pending`. */
@@ -1469,9 +1470,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/Ask" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: AskRequest): Buffer => AskRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: AskRequest): Buffer => asBuffer(AskRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): AskRequest => AskRequest.decode(value),
-    responseSerialize: (value: DirectoryReply): Buffer => DirectoryReply.encode(value).finishBuffer(),
+    responseSerialize: (value: DirectoryReply): Buffer => asBuffer(DirectoryReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): DirectoryReply => DirectoryReply.decode(value),
   },
   /**
@@ -1482,9 +1483,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/FinishPending" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: FinishPendingRequest): Buffer => FinishPendingRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: FinishPendingRequest): Buffer => asBuffer(FinishPendingRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): FinishPendingRequest => FinishPendingRequest.decode(value),
-    responseSerialize: (value: FinishPendingReply): Buffer => FinishPendingReply.encode(value).finishBuffer(),
+    responseSerialize: (value: FinishPendingReply): Buffer => asBuffer(FinishPendingReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): FinishPendingReply => FinishPendingReply.decode(value),
   },
   /** Changes that were begun a while ago and are not finished: any replica of expiry finishes them. */
@@ -1492,9 +1493,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/ListPending" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: ListPendingRequest): Buffer => ListPendingRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: ListPendingRequest): Buffer => asBuffer(ListPendingRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ListPendingRequest => ListPendingRequest.decode(value),
-    responseSerialize: (value: ListPendingReply): Buffer => ListPendingReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ListPendingReply): Buffer => asBuffer(ListPendingReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPendingReply => ListPendingReply.decode(value),
   },
   /**
@@ -1505,9 +1506,9 @@ export const MetadataValidationService = {
     path: "/twotick.v1.MetadataValidation/UnlinkUnseen" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: UnlinkUnseenRequest): Buffer => UnlinkUnseenRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: UnlinkUnseenRequest): Buffer => asBuffer(UnlinkUnseenRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): UnlinkUnseenRequest => UnlinkUnseenRequest.decode(value),
-    responseSerialize: (value: ListPendingReply): Buffer => ListPendingReply.encode(value).finishBuffer(),
+    responseSerialize: (value: ListPendingReply): Buffer => asBuffer(ListPendingReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPendingReply => ListPendingReply.decode(value),
   },
 } as const;

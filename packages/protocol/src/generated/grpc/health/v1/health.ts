@@ -4,6 +4,7 @@
 //   protoc               unknown
 // source: grpc/health/v1/health.proto
 
+import { asBuffer } from "../../../../as-buffer.ts";
 import { BinaryReader, BinaryWriter } from "../../../../wire.ts";
 import {
   type CallOptions,
@@ -152,9 +153,9 @@ export const HealthService = {
     path: "/grpc.health.v1.Health/Check" as const,
     requestStream: false as const,
     responseStream: false as const,
-    requestSerialize: (value: HealthCheckRequest): Buffer => HealthCheckRequest.encode(value).finishBuffer(),
+    requestSerialize: (value: HealthCheckRequest): Buffer => asBuffer(HealthCheckRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): HealthCheckRequest => HealthCheckRequest.decode(value),
-    responseSerialize: (value: HealthCheckResponse): Buffer => HealthCheckResponse.encode(value).finishBuffer(),
+    responseSerialize: (value: HealthCheckResponse): Buffer => asBuffer(HealthCheckResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): HealthCheckResponse => HealthCheckResponse.decode(value),
   },
 } as const;
