@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readArguments } from '../scripts/arguments.ts'
+import { readArguments, refuseArguments } from '../scripts/arguments.ts'
 import { citusPrograms } from '../scripts/servers/citus.ts'
 import { page } from './page.ts'
 import { type BenchRelay, startBenchRelay } from './relay.ts'
@@ -41,6 +41,9 @@ if (positionals[0] === 'scale') await scale(positionals.slice(1), values, interr
 else await bench()
 
 async function bench(): Promise<void> {
+  if (values.url !== undefined && values.traced !== undefined) {
+    refuseArguments('bench', '--traced is for a relay of its own: --url names one that is there')
+  }
   const names = positionals.length === 0 ? NAMES : positionals
   const chosen = names.map((name) => ({ name, workload: workloadNamed(name) }))
   const relay = values.url === undefined ? await ownRelay() : given(values.url)

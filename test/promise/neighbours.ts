@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openScope } from '@twotick/chassis'
-import { readArguments } from '../../scripts/arguments.ts'
+import { readArguments, refuseArguments } from '../../scripts/arguments.ts'
 import { openStack, postgresSetting } from '../chaos/stack.ts'
 import { openPairs, type Pairs } from './pairs.ts'
-import { type Trouble, TROUBLES } from './troubles.ts'
+import { TROUBLES } from './troubles.ts'
 
 const PAIRS = 8
 const EVERY_MS = 80
@@ -29,8 +29,14 @@ const { values } = readArguments('neighbours', {
 const measuredMs = Number(values.seconds) * 1_000
 const devices = Number(values.devices)
 if (!(measuredMs > 0) || !(devices > 0)) {
-  console.error('a number is not one: see npm run neighbours -- --help')
-  process.exit(2)
+  refuseArguments('neighbours', 'a number is not one')
+}
+const chosen = Object.entries(TROUBLES).filter(([name]) => name.includes(values.only ?? ''))
+if (chosen.length === 0) {
+  refuseArguments(
+    'neighbours',
+    `no trouble is named so; there are: ${Object.keys(TROUBLES).join(', ')}`,
+  )
 }
 
 const scope = openScope('neighbours', { drainMs: 60_000 })
@@ -57,7 +63,7 @@ async function measure(): Promise<boolean> {
   console.log('p99 of the neighbours, from a send to its arrival')
   row('quiet', quiet)
   let isGood = true
-  for (const [name, begin] of chosen()) {
+  for (const [name, begin] of chosen) {
     const end = await begin(stack, { devices })
     await sleep(ASIDE_MS)
     const p99 = await p99Of(pairs)
@@ -70,10 +76,6 @@ async function measure(): Promise<boolean> {
     pairs.takeLatencies()
   }
   return isGood
-}
-
-function chosen(): [string, Trouble][] {
-  return Object.entries(TROUBLES).filter(([name]) => name.includes(values.only ?? ''))
 }
 
 async function p99Of(pairs: Pairs): Promise<number> {
