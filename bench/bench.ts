@@ -131,8 +131,7 @@ function progress(line: string): void {
 function share(name: string, text: string): number {
   const number = Number(text)
   if (text !== '' && number >= 0 && number <= 1) return number
-  console.error(`--${name} wants a number from 0 to 1, not ${text}`)
-  return process.exit(2)
+  return refuseArguments('bench', `--${name} wants a number from 0 to 1, not ${text}`)
 }
 
 function natural(name: string, text: string): number {

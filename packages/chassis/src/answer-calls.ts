@@ -1,7 +1,13 @@
 // Answers unary calls that came together on one stream (call-stream.ts), each as if it had come alone.
 
 import { status } from '@grpc/grpc-js'
-import type { Answer, AnswerFrame, Call, CallFrame } from '@twotick/protocol/services'
+import {
+  type Answer,
+  type AnswerFrame,
+  asBuffer,
+  type Call,
+  type CallFrame,
+} from '@twotick/protocol/services'
 import { isAllowed } from './callers.ts'
 import type { CallContext, ServedService, Stream, ToStatus, Unary } from './grpc-server.ts'
 
@@ -43,10 +49,8 @@ function unaryMethods({ definition, implementation }: ServedService): [string, M
       const answer = implementation[name] as Unary<unknown, unknown>
       return [
         path,
-        async ({ buffer, byteOffset, byteLength }, context) => {
-          const request: unknown = requestDeserialize(Buffer.from(buffer, byteOffset, byteLength))
-          return responseSerialize(await answer(request, context))
-        },
+        async (request, context) =>
+          responseSerialize(await answer(requestDeserialize(asBuffer(request)), context)),
       ]
     })
 }

@@ -2,7 +2,7 @@
 // called hears once: the answer, that it comes too late, or that it was given up.
 
 import { Metadata, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js'
-import type { Answer, Call } from '@twotick/protocol/services'
+import { type Answer, asBuffer, type Call } from '@twotick/protocol/services'
 
 /** A method of the service, by which requests are written and replies are read. */
 export type Definition = MethodDefinition<unknown, unknown>
@@ -103,9 +103,8 @@ function outcomeOf(
   { responseDeserialize }: Definition,
 ): Parameters<Done> {
   if (code !== status.OK) return [serviceError(code, details)]
-  const { buffer, byteOffset, byteLength } = reply
   try {
-    return [null, responseDeserialize(Buffer.from(buffer, byteOffset, byteLength))]
+    return [null, responseDeserialize(asBuffer(reply))]
   } catch (error) {
     return [serviceError(status.INTERNAL, `cannot be read: ${String(error)}`)]
   }

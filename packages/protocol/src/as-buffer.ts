@@ -1,4 +1,4 @@
 /** The same memory, as gRPC wants it. (`Buffer.from` of bytes copies them.) */
-export function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Buffer {
+export function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
 }

@@ -1,6 +1,7 @@
 // What only the services say to each other: gRPC and NATS. Apart from index.ts, because it brings
 // grpc-js along and a browser must not load that.
 
+export * from './as-buffer.ts'
 export * from './generated/grpc/health/v1/health.ts'
 export * from './generated/twotick/v1/calls.ts'
 export * from './generated/twotick/v1/envelope_store.ts'

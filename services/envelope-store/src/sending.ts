@@ -30,7 +30,7 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
   const partsOf = Map.groupBy(filled, (part) => part.address?.accountId ?? '')
   const copies = new Map<AccountId, Copy>()
   const withoutParts = contentFor(append, [])
-  const encoded = encodeContent(withoutParts)
+  let encoded: Uint8Array | undefined
   for (const accountId of recipients) {
     const parts = partsOf.get(accountId) ?? []
     const isPlain = parts.length === 0
@@ -39,7 +39,7 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
       tag: append.tag,
       content,
       sealed: isPlain
-        ? sealer.sealEncoded(accountId, append.tag, encoded)
+        ? sealer.sealEncoded(accountId, append.tag, (encoded ??= encodeContent(withoutParts)))
         : sealer.seal(accountId, append.tag, content),
       deviceIds: append.parts.length === 0 ? undefined : parts.map(deviceIdOf),
     })
