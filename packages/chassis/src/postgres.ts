@@ -10,6 +10,7 @@ import { backoffMs, Failure, postgresFailure } from './failure.ts'
 import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
 import { openMeter } from './meter.ts'
+import { clientsWithin } from './postgres-client.ts'
 
 export interface PostgresSettings {
   readonly url: string
@@ -43,11 +44,11 @@ export async function connectPostgres(
   options: PostgresOptions = {},
 ): Promise<pg.Pool> {
   const pool = new pg.Pool({
+    Client: clientsWithin(settings.queryTimeoutMs ?? 2_500),
     ...addressOf(settings.url, options.certificates),
     max: settings.poolMax ?? 10,
     connectionTimeoutMillis: settings.connectTimeoutMs ?? 2_000,
     statement_timeout: settings.statementTimeoutMs ?? 2_000,
-    query_timeout: settings.queryTimeoutMs ?? 2_500,
     idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs ?? 5_000,
     keepAlive: true,
     pipeline: options.pipeline ?? false,

@@ -1,8 +1,13 @@
 // Reading presence: who holds the devices of many accounts, in one round trip however many, or two
 // where a gateway turns up that was not there lately.
 
+import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import { type Holder, leaseKey, parseHolder, presenceKey } from './keys.ts'
+
+// One command, not one for each account: ioredis' objects for a command cost more than all the rest,
+// and V8 keeps each until a whole collection (see chassis' postgres-client.ts, which knows why).
+const READ = readFileSync(new URL('./read.lua', import.meta.url), 'utf8')
 
 /** Gateways whose lease is asked for before it is known that they are needed. */
 const GUESSED_MAX = 8
@@ -36,37 +41,24 @@ export async function readPresence(
   return presence
 }
 
-/** What is written of the accounts, and then which of the gateways have a lease: one round trip. */
+/** What is written of the accounts, and which of the gateways have a lease: one round trip. */
 async function ask(redis: Redis, accountIds: readonly string[], gatewayIds: readonly string[]) {
-  const pipeline = redis.pipeline()
-  for (const accountId of accountIds) pipeline.hgetall(presenceKey(accountId))
-  for (const gatewayId of gatewayIds) pipeline.exists(leaseKey(gatewayId))
-  const found = await replies(pipeline.exec(), accountIds.length + gatewayIds.length)
-  const hashes = found.slice(0, accountIds.length) as Record<string, string>[]
-  const leases = found.slice(accountIds.length) as number[]
+  const keys = [...accountIds.map(presenceKey), ...gatewayIds.map(leaseKey)]
+  const found = (await redis.eval_ro(READ, keys.length, ...keys, accountIds.length)) as unknown[]
   return {
     written: new Map(
-      accountIds.map((id, index) => [id, readHolders(hashes[index] ?? {})] as const),
+      accountIds.map((id, index) => [id, readHolders(found[index] as readonly string[])] as const),
     ),
-    leased: new Set(gatewayIds.filter((_, index) => leases[index] === 1)),
+    leased: new Set(gatewayIds.filter((_, index) => found[accountIds.length + index] === 1)),
   }
 }
 
-function readHolders(hash: Record<string, string>): Holder[] {
-  return Object.entries(hash)
-    .map(([deviceId, value]) => parseHolder(deviceId, value))
-    .filter((holder) => holder !== undefined)
-}
-
-/** The values of a pipeline's replies. Throws if one is an error or they are not as many. */
-async function replies(
-  executing: Promise<[error: Error | null, result: unknown][] | null>,
-  count: number,
-): Promise<unknown[]> {
-  const results = (await executing) ?? []
-  if (results.length !== count) throw new Error('presence: replies are missing')
-  return results.map(([error, value]) => {
-    if (error) throw error
-    return value
-  })
+/** From fields and values in turn, as HGETALL has them. */
+function readHolders(hash: readonly string[]): Holder[] {
+  const holders: Holder[] = []
+  for (let index = 0; index < hash.length; index += 2) {
+    const holder = parseHolder(hash[index] ?? '', hash[index + 1] ?? '')
+    if (holder !== undefined) holders.push(holder)
+  }
+  return holders
 }

@@ -1,0 +1,45 @@
+// pg's client, where each query has its callback from the beginning.
+//
+// pg itself assigns it later (`query.callback = …`), and a function that is written down as the value
+// of a property's assignment V8 makes in the old generation. From there it keeps what its query has
+// met alive, values and rows, until a whole collection; under load there was one every second.
+
+import type { Duplex } from 'node:stream'
+import pg from 'pg'
+
+type Callback = (error: Error | null, result?: unknown) => void
+
+/**
+ * The clients of a pool. A query that is not answered in time fails with `Query read timeout`, and
+ * its connection with it: the late answer would be taken for the next query's.
+ */
+export function clientsWithin(queryTimeoutMs: number) {
+  return class extends pg.Client {
+    override query(asked: unknown, ...more: unknown[]): never {
+      const values = more.find(Array.isArray)
+      const config = typeof asked === 'string' ? { text: asked } : (asked as object)
+      const callback = more.find((part): part is Callback => typeof part === 'function')
+      const submit = (callback: Callback) => {
+        const whole = { ...config, ...(values && { values }), callback }
+        super.query(new pg.Query(whole as unknown as pg.QueryConfig))
+      }
+      if (callback !== undefined) return this.#within(submit, callback) as never
+      return new Promise((resolve, reject) => {
+        this.#within(submit, (error, result) => (error ? reject(error) : resolve(result)))
+      }) as never
+    }
+
+    #within(submit: (callback: Callback) => void, callback: Callback): void {
+      let late: Error | undefined
+      const timer = setTimeout(() => {
+        late = new Error('Query read timeout')
+        // pg then tells every query of the connection that it has ended.
+        ;(this as unknown as { connection: { stream: Duplex } }).connection.stream.destroy()
+      }, queryTimeoutMs)
+      submit((error, result) => {
+        clearTimeout(timer)
+        callback(late ?? error, result)
+      })
+    }
+  }
+}
