@@ -5,6 +5,7 @@ import {
   AppendedOutline,
   MailboxAppended,
   MailboxOutline,
+  SharedContentOutline,
   SignalOutline,
   TickOutline,
   TicksDeliveredOutline,
@@ -33,9 +34,20 @@ export interface Matter {
   readonly deviceId: number | undefined
   /** A MailboxAppended, Tick or SignalSent. */
   readonly encoded: Uint8Array
+  /** What its event must have besides. */
+  readonly contents: readonly Content[]
   /** Of traced envelopes: where they have come to. */
   readonly traces?: TraceHops | undefined
 }
+
+/** What several mailboxes share. Keys of one message differ; those of two may be the same. */
+export interface Content {
+  readonly key: number
+  /** A SharedContent. */
+  readonly encoded: Uint8Array
+}
+
+const NO_CONTENTS: readonly Content[] = []
 
 /** The matters of one message. Throws if it cannot be decoded. */
 export function readMatters(subject: string, data: Uint8Array): Matter[] {
@@ -52,26 +64,41 @@ export function readMatters(subject: string, data: Uint8Array): Matter[] {
 }
 
 function readAppended(data: Uint8Array): Matter[] {
-  const { epoch, mailboxes } = AppendedOutline.decode(data)
+  const { epoch, mailboxes, contents } = AppendedOutline.decode(data)
+  const shared = new Map(
+    contents.map((encoded) => {
+      const { key } = SharedContentOutline.decode(encoded)
+      return [key, { key, encoded }] as const
+    }),
+  )
   return mailboxes.map((mailbox) => {
-    const { accountId, headSeq, traces } = MailboxOutline.decode(mailbox)
-    const isTooLarge = mailbox.length + FRAME_BYTES > MATTERS_BYTES_MAX
-    const encoded = isTooLarge
-      ? MailboxAppended.encode({ accountId, headSeq, entries: [] }).finish() // only rung
-      : mailbox
-    return { kind: 'mailbox', epoch, accountId, deviceId: undefined, encoded, traces }
+    const { accountId, headSeq, traces, copies } = MailboxOutline.decode(mailbox)
+    const own = copies.flatMap(({ key }) => shared.get(key) ?? [])
+    const about = { kind: 'mailbox', epoch, accountId, deviceId: undefined, traces } as const
+    const bytes = mailbox.length + FRAME_BYTES + bytesOf(own)
+    if (bytes <= MATTERS_BYTES_MAX) return { ...about, encoded: mailbox, contents: own }
+    const rung = { accountId, headSeq, entries: [], copies: [] }
+    return { ...about, encoded: MailboxAppended.encode(rung).finish(), contents: NO_CONTENTS }
   })
+}
+
+/** What contents take in an event. */
+export function bytesOf(contents: readonly Content[]): number {
+  return contents.reduce((sum, { encoded }) => sum + encoded.length + FRAME_BYTES, 0)
 }
 
 function readDelivered(data: Uint8Array): Matter[] {
   const { epoch, ticks } = TicksDeliveredOutline.decode(data)
   return ticks.flatMap((encoded) => {
     const { sender, traces } = TickOutline.decode(encoded)
-    return sender === undefined ? [] : [{ kind: 'tick', epoch, ...sender, encoded, traces }]
+    return sender === undefined
+      ? []
+      : [{ kind: 'tick', epoch, ...sender, encoded, contents: NO_CONTENTS, traces }]
   })
 }
 
 function readSignal(encoded: Uint8Array): Matter {
   const { accountId } = SignalOutline.decode(encoded)
-  return { kind: 'signal', epoch: '', accountId, deviceId: undefined, encoded }
+  const about = { kind: 'signal', epoch: '', accountId, deviceId: undefined } as const
+  return { ...about, encoded, contents: NO_CONTENTS }
 }

@@ -35,10 +35,25 @@ const mailbox = (accountId: string, headSeq: number, bytes = 10): MailboxAppende
       },
     },
   ],
+  copies: [],
 })
 
 const appended = (epoch: string, ...mailboxes: MailboxAppended[]) =>
-  readMatters(APPENDED, Appended.encode({ epoch, mailboxes }).finish())
+  readMatters(APPENDED, Appended.encode({ epoch, mailboxes, contents: [] }).finish())
+
+/** Copies of these contents, by their keys, in each account's mailbox. */
+const copied = (accountIds: readonly string[], keys: readonly number[], bytes = 10) => {
+  const mailboxes = accountIds.map((accountId) => {
+    const copies = keys.map((key, index) => ({ seq: index + 1, key }))
+    return { accountId, headSeq: keys.length, entries: [], copies }
+  })
+  const contents = keys.map((key) => {
+    const [entry] = mailbox(ALICE, key, bytes).entries
+    const envelope = entry?.content?.$case === 'envelope' ? entry.content.value : undefined
+    return { key, acceptedAtMs: 1, envelope }
+  })
+  return readMatters(APPENDED, Appended.encode({ epoch: 'e1', mailboxes, contents }).finish())
+}
 
 const delivered = (epoch: string, accountId: string, deviceId: number) =>
   readMatters(
@@ -160,6 +175,53 @@ test('a mailbox that is more than that has an event to itself, with its entries'
     event.mailboxes.map((rung) => [rung.headSeq, rung.entries.length]),
   )
   expect(told).toEqual([[[8, 1]], [[9, 1]], [[10, 1]]])
+})
+
+const onG1 = new Map([
+  [ALICE, [holder(1, 'g1')]],
+  [BOB, [holder(1, 'g1')]],
+])
+
+const toldOf = (rings: ReturnType<typeof route>) =>
+  decoded(rings).map(({ event }) => ({
+    mailboxes: event.mailboxes.map((rung) => rung.copies.map(({ key }) => key)),
+    contents: event.contents.map(({ key, envelope }) => [key, envelope?.no]),
+  }))
+
+test('what mailboxes share is in their event once, and in no other', () => {
+  const rings = route(
+    [...copied([ALICE, BOB], [1, 2]), ...copied([BOB], [3])],
+    new Map([...onG1, [BOB, [holder(1, 'g1'), holder(2, 'g2')]]]),
+  )
+  expect(rings.map(({ subject }) => subject)).toEqual(['gateway.g1', 'gateway.g2'])
+  const [one, two] = toldOf(rings)
+  expect(one).toEqual({
+    mailboxes: [[1, 2], [1, 2], [3]],
+    contents: [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ],
+  })
+  expect(two?.mailboxes).toEqual([[1, 2], [3]])
+  expect(route(copied([ALICE], [1]), new Map())).toEqual([])
+})
+
+test('contents of two messages that have the same key are not in one event', () => {
+  const told = toldOf(route([...copied([ALICE, BOB], [1]), ...copied([ALICE], [1])], onG1))
+  expect(told.map(({ mailboxes }) => mailboxes.length)).toEqual([2, 1])
+  expect(told.map(({ contents }) => contents)).toEqual([[[1, 1]], [[1, 1]]])
+})
+
+test('what is shared counts for the size of an event, once', () => {
+  const [first, second] = [copied([ALICE, BOB], [1], 30_000), copied([ALICE, BOB], [2], 30_000)]
+  const told = toldOf(route([...first, ...second], onG1))
+  expect(told.map(({ mailboxes }) => mailboxes)).toEqual([
+    [[1], [1]],
+    [[2], [2]],
+  ])
+  const large = route(copied([ALICE, BOB], [1, 2], EVENT_BYTES_MAX / 2), onG1)
+  expect(toldOf(large)).toEqual([{ mailboxes: [[], []], contents: [] }])
 })
 
 test('a mailbox that is too many bytes for an event is only rung', () => {

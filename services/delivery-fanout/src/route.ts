@@ -4,7 +4,7 @@
 
 import { GatewayEventOutline } from '@twotick/protocol/services'
 import type { Holder } from '@twotick/presence'
-import { FRAME_BYTES, type Matter } from './matter.ts'
+import { bytesOf, type Content, FRAME_BYTES, type Matter, MATTERS_BYTES_MAX } from './matter.ts'
 
 /** The subject that every gateway hears. */
 export const EVERY_GATEWAY = 'gateways'
@@ -57,34 +57,65 @@ function subjectsOf({ accountId, deviceId }: Matter, presence: Presence): Iterab
 }
 
 /**
- * Puts matters together into as few events as their order, their epochs and the size allow. A
- * signal has no epoch of its own and goes along with any.
+ * Puts matters together into as few events as their order, their epochs, the keys of their contents
+ * and the size allow. A signal has no epoch of its own and goes along with any.
  */
 function packEvents(matters: readonly Matter[]): GatewayEventOutline[] {
-  let event = emptyEvent()
-  let bytes = 0
-  const events = [event]
+  let packing = emptyPacking()
+  const all = [packing]
   for (const matter of matters) {
-    const matterBytes = matter.encoded.length + FRAME_BYTES
-    const isOtherEpoch = event.epoch !== '' && matter.epoch !== '' && matter.epoch !== event.epoch
-    if (isOtherEpoch || (bytes > 0 && bytes + matterBytes > TOGETHER_BYTES)) {
-      event = emptyEvent()
-      bytes = 0
-      events.push(event)
+    if (!hasRoom(packing, matter)) {
+      packing = emptyPacking()
+      all.push(packing)
     }
-    bytes += matterBytes
-    if (matter.epoch !== '') event.epoch = matter.epoch
-    put(event, matter)
+    put(packing, matter)
   }
-  return events
+  return all.map(({ event, contents }) => ({
+    ...event,
+    contents: [...contents.values()].map(({ encoded }) => encoded),
+  }))
 }
 
-function put(event: GatewayEventOutline, { kind, encoded }: Matter): void {
+interface Packing {
+  readonly event: GatewayEventOutline
+  readonly contents: Map<number, Content>
+  ownBytes: number
+  sharedBytes: number
+}
+
+function hasRoom(packing: Packing, matter: Matter): boolean {
+  const { event, contents, ownBytes, sharedBytes } = packing
+  if (ownBytes === 0) return true
+  if (event.epoch !== '' && matter.epoch !== '' && matter.epoch !== event.epoch) return false
+  for (const content of matter.contents) {
+    if ((contents.get(content.key) ?? content) !== content) return false
+  }
+  const bytes = ownBytes + matter.encoded.length + FRAME_BYTES
+  if (bytes > TOGETHER_BYTES) return false
+  const news = bytesOf(newContents(packing, matter))
+  return bytes + sharedBytes + news <= (news === 0 ? MATTERS_BYTES_MAX : TOGETHER_BYTES)
+}
+
+function newContents({ contents }: Packing, matter: Matter): readonly Content[] {
+  return matter.contents.filter(({ key }) => !contents.has(key))
+}
+
+function put(packing: Packing, matter: Matter): void {
+  const { event, contents } = packing
+  const { kind, epoch, encoded } = matter
+  packing.ownBytes += encoded.length + FRAME_BYTES
+  packing.sharedBytes += bytesOf(newContents(packing, matter))
+  for (const content of matter.contents) contents.set(content.key, content)
+  if (epoch !== '') event.epoch = epoch
   if (kind === 'mailbox') event.mailboxes.push(encoded)
   else if (kind === 'tick') event.ticks.push(encoded)
   else event.signals.push(encoded)
 }
 
+function emptyPacking(): Packing {
+  return { event: emptyEvent(), contents: new Map(), ownBytes: 0, sharedBytes: 0 }
+}
+
 function emptyEvent(): GatewayEventOutline {
-  return { epoch: '', mailboxes: [], ticks: [], signals: [], resync: false }
+  return { epoch: '', mailboxes: [], ticks: [], signals: [], resync: false, contents: [] }
 }

@@ -58,7 +58,7 @@ function continued(
   const traces = { hops }
   const more = isTick
     ? TickOutline.encode({ sender: undefined, traces }).finish()
-    : MailboxOutline.encode({ accountId: '', headSeq: 0, traces }).finish()
+    : MailboxOutline.encode({ accountId: '', headSeq: 0, copies: [], traces }).finish()
   return { ...matter, encoded: Buffer.concat([matter.encoded, more]) }
 }
 

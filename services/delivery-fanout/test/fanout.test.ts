@@ -100,8 +100,9 @@ const entry = (seq: number, bytes = 10): StoredEntry => ({
 })
 
 function publishAppended(accountId: string, seq: number, bytes?: number): void {
-  const mailboxes = [{ accountId, headSeq: seq, entries: [entry(seq, bytes)] }]
-  bus.publish('mailbox.appended', Appended.encode({ epoch: 'e1', mailboxes }).finish())
+  const mailboxes = [{ accountId, headSeq: seq, entries: [entry(seq, bytes)], copies: [] }]
+  const message = { epoch: 'e1', mailboxes, contents: [] }
+  bus.publish('mailbox.appended', Appended.encode(message).finish())
 }
 
 async function connected(accountId: ReturnType<typeof newAccount>, gateways: string[]) {

@@ -2,26 +2,12 @@
 // Nobody waits for it and nothing depends on it; where NATS is down it is simply not heard.
 
 import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protocol'
-import {
-  Appended,
-  type MailboxAppended,
-  type StoredEntry,
-  type Tick,
-  TicksDelivered,
-} from '@twotick/protocol/services'
-import type { Draft, NewEntry, OwedTick } from './draft.ts'
+import { Appended, type Tick, TicksDelivered } from '@twotick/protocol/services'
+import { appendedMessages, MESSAGE_BYTES } from './appended-messages.ts'
+import type { Draft, OwedTick } from './draft.ts'
 import { onCommitted, onUnpublished } from './events.ts'
-import { toStoredEntry } from './stored-entry.ts'
-import { hopsOfAppended, hopsOfTicks } from './traces.ts'
+import { hopsOfTicks } from './traces.ts'
 
-// NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
-const MAILBOX_BYTES_MAX = 512 * 1024
-/**
- * Less than a socket is read at once: what comes in many reads is put together in a buffer that
- * doubles, and those buffers, not objects, were what the garbage collector ran for.
- */
-const MESSAGE_BYTES = 48 * 1024
-const RING_BYTES = 64
 const TICK_BYTES = 96
 const RANGE_BYTES = 20
 
@@ -39,8 +25,7 @@ export function createDoorbell(bus: Publisher): Ring {
   }
   return (epoch, draft) => {
     onCommitted(draft)
-    for (const mailboxes of inMessages(appendedOf(draft.appended), (ring) => ring.bytes)) {
-      const message = { epoch, mailboxes: mailboxes.map((ring) => ring.mailbox) }
+    for (const message of appendedMessages(epoch, draft.appended)) {
       publish('mailbox.appended', Appended.encode(message).finish())
     }
     const bytesOfTick = (tick: Tick) => TICK_BYTES + tick.nos.length * RANGE_BYTES
@@ -48,38 +33,6 @@ export function createDoorbell(bus: Publisher): Ring {
       publish('mailbox.delivered', TicksDelivered.encode({ epoch, ticks }).finish())
     }
   }
-}
-
-interface MailboxRing {
-  readonly mailbox: MailboxAppended
-  bytes: number
-}
-
-/** One ring a mailbox; its entries are left out where they alone are too many bytes. */
-function appendedOf(appended: readonly NewEntry[]): MailboxRing[] {
-  const rings = new Map<AccountId, MailboxRing & { entries: StoredEntry[] }>()
-  for (const entry of appended) {
-    const { accountId, seq } = entry
-    const ring = rings.get(accountId) ?? {
-      mailbox: { accountId, headSeq: seq, entries: [] },
-      entries: [],
-      bytes: RING_BYTES,
-    }
-    rings.set(accountId, ring)
-    ring.mailbox.headSeq = seq
-    ring.bytes += entry.sealed.length
-    ring.entries.push(toStoredEntry(seq, entry.expiresAtMs, entry.content))
-  }
-  return [...rings.values()].map(({ mailbox, entries, bytes }) =>
-    bytes > MAILBOX_BYTES_MAX
-      ? { mailbox, bytes: RING_BYTES }
-      : { mailbox: withTraces({ ...mailbox, entries }), bytes },
-  )
-}
-
-function withTraces(mailbox: MailboxAppended): MailboxAppended {
-  const traces = hopsOfAppended(mailbox)
-  return traces === undefined ? mailbox : { ...mailbox, traces }
 }
 
 /** One tick a sending device and recipient account; a range holds only what was delivered. */

@@ -2,7 +2,7 @@
 // session is compared with the store and told to ask for its ticks, without anybody else's help.
 
 import { type Bus, createLog, type HandleMessage } from '@twotick/chassis'
-import { GatewayEvent } from '@twotick/protocol/services'
+import { GatewayEvent, type StoredEntry } from '@twotick/protocol/services'
 import { expect, test } from 'vitest'
 import type { LiveSession } from './connection.ts'
 import { answerDoorbells } from './doorbell.ts'
@@ -11,6 +11,7 @@ import { createRegistry } from './registry.ts'
 
 const NOTHING: GatewayEvent = {
   ...{ epoch: '', mailboxes: [], ticks: [], signals: [], replaced: [], resync: false },
+  contents: [],
 }
 
 const DEVICE = { accountId: 'alice', deviceId: 1 }
@@ -18,11 +19,15 @@ const DEVICE = { accountId: 'alice', deviceId: 1 }
 /** A gateway with one session, of the epoch `now`, and the bus in the test's hand. */
 function gateway() {
   const said: string[] = []
+  const pushed: StoredEntry[] = []
   const session = {
     device: DEVICE,
     number: 3,
     epoch: 'now',
-    rung: (headSeq: number) => said.push(`rung ${headSeq}`),
+    rung(headSeq: number, entries: readonly StoredEntry[]) {
+      said.push(`rung ${headSeq}`)
+      pushed.push(...entries)
+    },
     ticked: () => said.push('ticked'),
     resync: () => said.push('resync'),
     end: ({ code }: { code: number }) => said.push(`end ${code}`),
@@ -43,6 +48,7 @@ function gateway() {
   const doorbells = answerDoorbells(bus, { gatewayId: 'one', registry, reconciliation, events })
   return {
     said,
+    pushed,
     hearing,
     doorbells,
     publish(subject: string, event: Partial<GatewayEvent>) {
@@ -54,7 +60,7 @@ function gateway() {
 }
 
 const OF_ALL_KINDS: Partial<GatewayEvent> = {
-  mailboxes: [{ accountId: 'alice', headSeq: 7, entries: [] }],
+  mailboxes: [{ accountId: 'alice', headSeq: 7, entries: [], copies: [] }],
   ticks: [{ sender: DEVICE, recipientAccountId: 'bob', nos: [] }],
   replaced: [{ device: DEVICE, session: 4 }],
 }
@@ -89,4 +95,33 @@ test('after the bus was away every session is compared, and told to ask', () => 
   const { said, isBack } = gateway()
   isBack()
   expect(said).toEqual(['compared', 'resync'])
+})
+
+test('an entry that several mailboxes have is put together again, in its place', () => {
+  // Goal: with its own seq, and not at all where its content is missing: then it is fetched.
+  const { pushed, publish } = gateway()
+  const envelopeOf = (no: number) => ({
+    ...{ sender: DEVICE, no, to: undefined, type: 1 as const },
+    ...{ ciphertext: new Uint8Array([no]), parts: [] },
+  })
+  const own = (seq: number): StoredEntry => {
+    return { seq, acceptedAtMs: 5, content: { $case: 'envelope', value: envelopeOf(seq) } }
+  }
+  const copies = [
+    { seq: 6, key: 60 },
+    { seq: 8, key: 80 },
+    { seq: 9, key: 90 },
+  ]
+  publish('gateway.one', {
+    epoch: 'now',
+    mailboxes: [{ accountId: 'alice', headSeq: 9, entries: [own(5), own(7)], copies }],
+    contents: [
+      { key: 80, acceptedAtMs: 5, envelope: envelopeOf(8) },
+      { key: 60, acceptedAtMs: 5, envelope: envelopeOf(6) },
+    ],
+  })
+  expect(pushed.map(({ seq }) => seq)).toEqual([5, 6, 7, 8])
+  for (const { seq, acceptedAtMs, content } of pushed) {
+    expect([acceptedAtMs, content?.$case === 'envelope' && content.value.no]).toEqual([5, seq])
+  }
 })

@@ -3,7 +3,12 @@
 
 import type { Bus } from '@twotick/chassis'
 import { RefusalCode } from '@twotick/protocol'
-import { GatewayEvent } from '@twotick/protocol/services'
+import {
+  GatewayEvent,
+  type MailboxAppended,
+  type SharedContent,
+  type StoredEntry,
+} from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
 import type { Reconciliation } from './reconcile.ts'
 import type { Registry } from './registry.ts'
@@ -45,7 +50,10 @@ export function answerDoorbells(bus: Bus, parts: DoorbellParts): { close(): void
 /** Hands on what is of the session's own epoch; the rest is of a history that is no more. */
 function handle(event: GatewayEvent, registry: Registry) {
   const { epoch } = event
-  for (const { accountId, headSeq, entries, traces } of event.mailboxes) {
+  const contents = new Map(event.contents.map((content) => [content.key, content]))
+  for (const mailbox of event.mailboxes) {
+    const { accountId, headSeq, traces } = mailbox
+    const entries = entriesOf(mailbox, contents)
     for (const session of registry.of(accountId)) {
       if (session.epoch === epoch) session.rung(headSeq, entries, traces)
     }
@@ -63,4 +71,20 @@ function handle(event: GatewayEvent, registry: Registry) {
     session.end({ code: RefusalCode.REPLACED, detail: '', retryAfterMs: 0 })
   }
   if (event.resync) for (const session of registry.all()) session.resync()
+}
+
+/** Where a copy's content is not there, neither is the entry: the session fetches it. */
+function entriesOf(
+  { entries, copies }: MailboxAppended,
+  contents: ReadonlyMap<number, SharedContent>,
+): readonly StoredEntry[] {
+  if (copies.length === 0) return entries
+  const all = [...entries]
+  for (const { seq, key } of copies) {
+    const shared = contents.get(key)
+    if (shared === undefined) continue
+    const { acceptedAtMs, envelope: value } = shared
+    all.push({ seq, acceptedAtMs, content: value && { $case: 'envelope', value } })
+  }
+  return all.sort((one, other) => one.seq - other.seq)
 }

@@ -74,7 +74,7 @@ export async function takeOver(
     const { former } = outcome
     if (former === undefined || former.gatewayId === gatewayId) return true
     const replaced = [{ device: session.device, session: session.number }]
-    const nothing = { mailboxes: [], ticks: [], signals: [], resync: false }
+    const nothing = { mailboxes: [], ticks: [], signals: [], resync: false, contents: [] }
     const event = { ...nothing, epoch: session.epoch, replaced }
     bus.publish(`gateway.${former.gatewayId}`, GatewayEvent.encode(event).finish())
   } catch (error) {

@@ -49,13 +49,14 @@ test('doorbells, ticks and takeovers of another epoch change nothing', async () 
   const entry: StoredEntry = { seq: 1, acceptedAtMs: 0, content: undefined }
   const event: GatewayEvent = {
     epoch: '0123456789abcdef',
-    mailboxes: [{ accountId: address.accountId, headSeq: 1, entries: [entry] }],
+    mailboxes: [{ accountId: address.accountId, headSeq: 1, entries: [entry], copies: [] }],
     ticks: [
       { sender: address, recipientAccountId: address.accountId, nos: [{ first: 1, last: 1 }] },
     ],
     signals: [],
     replaced: [{ device: address, session: 1_000 }],
     resync: true,
+    contents: [],
   }
   bus.publish('gateways', GatewayEvent.encode(event).finish())
   bus.publish('gateways', Uint8Array.of(255, 255))

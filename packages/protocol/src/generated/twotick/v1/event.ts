@@ -6,7 +6,7 @@
 
 import { BinaryReader, BinaryWriter } from "../../../wire.ts";
 import { Address, Range } from "./device.ts";
-import { StoredEntry } from "./envelope_store.ts";
+import { StoredEntry, StoredEnvelope } from "./envelope_store.ts";
 
 export const protobufPackage = "twotick.v1";
 
@@ -16,6 +16,8 @@ export const protobufFileName = "twotick/v1/event.proto";
 export interface Appended {
   epoch: string;
   mailboxes: MailboxAppended[];
+  /** that the copies name */
+  contents: SharedContent[];
 }
 
 export interface MailboxAppended {
@@ -25,7 +27,25 @@ export interface MailboxAppended {
   /** empty where they would be too many bytes: only ring */
   entries: StoredEntry[];
   /** of the traced entries, by seq */
-  traces?: TraceHops | undefined;
+  traces?:
+    | TraceHops
+    | undefined;
+  /** entries as well, in between; who does not know them fetches */
+  copies: EntryCopy[];
+}
+
+/** An entry that is the same in several mailboxes but for its seq. */
+export interface EntryCopy {
+  seq: number;
+  /** of a content of this event */
+  key: number;
+}
+
+export interface SharedContent {
+  key: number;
+  acceptedAtMs: number;
+  /** without parts */
+  envelope: StoredEnvelope | undefined;
 }
 
 /** Where traced envelopes have come to. On the wire it may come twice; the last one counts. */
@@ -74,6 +94,8 @@ export interface GatewayEvent {
   replaced: SessionOpenedElsewhere[];
   /** second ticks may have been lost: tell every device */
   resync: boolean;
+  /** that the copies name */
+  contents: SharedContent[];
 }
 
 /** A newer session of this device is open at another gateway: end every older one. */
@@ -89,7 +111,7 @@ export interface DirectoryChanged {
 }
 
 function createBaseAppended(): Appended {
-  return { epoch: "", mailboxes: [] };
+  return { epoch: "", mailboxes: [], contents: [] };
 }
 
 export const Appended: MessageFns<Appended> = {
@@ -99,6 +121,9 @@ export const Appended: MessageFns<Appended> = {
     }
     for (const v of message.mailboxes) {
       MailboxAppended.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.contents) {
+      SharedContent.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -132,6 +157,14 @@ export const Appended: MessageFns<Appended> = {
             message.mailboxes.push(MailboxAppended.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.contents.push(SharedContent.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -146,7 +179,7 @@ export const Appended: MessageFns<Appended> = {
 };
 
 function createBaseMailboxAppended(): MailboxAppended {
-  return { accountId: "", headSeq: 0, entries: [], traces: undefined };
+  return { accountId: "", headSeq: 0, entries: [], traces: undefined, copies: [] };
 }
 
 export const MailboxAppended: MessageFns<MailboxAppended> = {
@@ -162,6 +195,9 @@ export const MailboxAppended: MessageFns<MailboxAppended> = {
     }
     if (message.traces !== undefined) {
       TraceHops.encode(message.traces, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.copies) {
+      EntryCopy.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -209,6 +245,139 @@ export const MailboxAppended: MessageFns<MailboxAppended> = {
             }
 
             message.traces = TraceHops.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.copies.push(EntryCopy.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseEntryCopy(): EntryCopy {
+  return { seq: 0, key: 0 };
+}
+
+export const EntryCopy: MessageFns<EntryCopy> = {
+  encode(message: EntryCopy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seq !== 0) {
+      writer.uint32(8).uint64(message.seq);
+    }
+    if (message.key !== 0) {
+      writer.uint32(16).uint64(message.key);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EntryCopy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEntryCopy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.seq = reader.uint64();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.key = reader.uint64();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSharedContent(): SharedContent {
+  return { key: 0, acceptedAtMs: 0, envelope: undefined };
+}
+
+export const SharedContent: MessageFns<SharedContent> = {
+  encode(message: SharedContent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== 0) {
+      writer.uint32(8).uint64(message.key);
+    }
+    if (message.acceptedAtMs !== 0) {
+      writer.uint32(16).uint64(message.acceptedAtMs);
+    }
+    if (message.envelope !== undefined) {
+      StoredEnvelope.encode(message.envelope, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SharedContent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSharedContent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.key = reader.uint64();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.acceptedAtMs = reader.uint64();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.envelope = StoredEnvelope.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -532,7 +701,7 @@ export const SignalSent: MessageFns<SignalSent> = {
 };
 
 function createBaseGatewayEvent(): GatewayEvent {
-  return { epoch: "", mailboxes: [], ticks: [], signals: [], replaced: [], resync: false };
+  return { epoch: "", mailboxes: [], ticks: [], signals: [], replaced: [], resync: false, contents: [] };
 }
 
 export const GatewayEvent: MessageFns<GatewayEvent> = {
@@ -554,6 +723,9 @@ export const GatewayEvent: MessageFns<GatewayEvent> = {
     }
     if (message.resync !== false) {
       writer.uint32(48).bool(message.resync);
+    }
+    for (const v of message.contents) {
+      SharedContent.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -617,6 +789,14 @@ export const GatewayEvent: MessageFns<GatewayEvent> = {
             }
 
             message.resync = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.contents.push(SharedContent.decode(reader, reader.uint32()));
             continue;
           }
         }

@@ -17,6 +17,8 @@ export interface AppendedOutline {
   epoch: string;
   /** MailboxAppended */
   mailboxes: Uint8Array[];
+  /** SharedContent */
+  contents: Uint8Array[];
 }
 
 /** MailboxAppended */
@@ -24,6 +26,17 @@ export interface MailboxOutline {
   accountId: string;
   headSeq: number;
   traces?: TraceHops | undefined;
+  copies: EntryCopyOutline[];
+}
+
+/** EntryCopy */
+export interface EntryCopyOutline {
+  key: number;
+}
+
+/** SharedContent */
+export interface SharedContentOutline {
+  key: number;
 }
 
 /** TicksDelivered */
@@ -54,10 +67,12 @@ export interface GatewayEventOutline {
   /** SignalSent */
   signals: Uint8Array[];
   resync: boolean;
+  /** SharedContent */
+  contents: Uint8Array[];
 }
 
 function createBaseAppendedOutline(): AppendedOutline {
-  return { epoch: "", mailboxes: [] };
+  return { epoch: "", mailboxes: [], contents: [] };
 }
 
 export const AppendedOutline: MessageFns<AppendedOutline> = {
@@ -67,6 +82,9 @@ export const AppendedOutline: MessageFns<AppendedOutline> = {
     }
     for (const v of message.mailboxes) {
       writer.uint32(18).bytes(v!);
+    }
+    for (const v of message.contents) {
+      writer.uint32(26).bytes(v!);
     }
     return writer;
   },
@@ -100,6 +118,14 @@ export const AppendedOutline: MessageFns<AppendedOutline> = {
             message.mailboxes.push(reader.bytes());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.contents.push(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -114,7 +140,7 @@ export const AppendedOutline: MessageFns<AppendedOutline> = {
 };
 
 function createBaseMailboxOutline(): MailboxOutline {
-  return { accountId: "", headSeq: 0, traces: undefined };
+  return { accountId: "", headSeq: 0, traces: undefined, copies: [] };
 }
 
 export const MailboxOutline: MessageFns<MailboxOutline> = {
@@ -127,6 +153,9 @@ export const MailboxOutline: MessageFns<MailboxOutline> = {
     }
     if (message.traces !== undefined) {
       TraceHops.encode(message.traces, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.copies) {
+      EntryCopyOutline.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -166,6 +195,106 @@ export const MailboxOutline: MessageFns<MailboxOutline> = {
             }
 
             message.traces = TraceHops.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.copies.push(EntryCopyOutline.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseEntryCopyOutline(): EntryCopyOutline {
+  return { key: 0 };
+}
+
+export const EntryCopyOutline: MessageFns<EntryCopyOutline> = {
+  encode(message: EntryCopyOutline, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== 0) {
+      writer.uint32(16).uint64(message.key);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EntryCopyOutline {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEntryCopyOutline();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.key = reader.uint64();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSharedContentOutline(): SharedContentOutline {
+  return { key: 0 };
+}
+
+export const SharedContentOutline: MessageFns<SharedContentOutline> = {
+  encode(message: SharedContentOutline, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== 0) {
+      writer.uint32(8).uint64(message.key);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SharedContentOutline {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSharedContentOutline();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.key = reader.uint64();
             continue;
           }
         }
@@ -342,7 +471,7 @@ export const SignalOutline: MessageFns<SignalOutline> = {
 };
 
 function createBaseGatewayEventOutline(): GatewayEventOutline {
-  return { epoch: "", mailboxes: [], ticks: [], signals: [], resync: false };
+  return { epoch: "", mailboxes: [], ticks: [], signals: [], resync: false, contents: [] };
 }
 
 export const GatewayEventOutline: MessageFns<GatewayEventOutline> = {
@@ -361,6 +490,9 @@ export const GatewayEventOutline: MessageFns<GatewayEventOutline> = {
     }
     if (message.resync !== false) {
       writer.uint32(48).bool(message.resync);
+    }
+    for (const v of message.contents) {
+      writer.uint32(58).bytes(v!);
     }
     return writer;
   },
@@ -416,6 +548,14 @@ export const GatewayEventOutline: MessageFns<GatewayEventOutline> = {
             }
 
             message.resync = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.contents.push(reader.bytes());
             continue;
           }
         }
