@@ -22,6 +22,7 @@ import { createServiceProcess, serviceEnvironments, SERVICES } from '../scripts/
 import { makeServerFolder, serverUser } from '../scripts/servers/unprivileged.ts'
 import { startServers } from '../scripts/start-servers.ts'
 import { descendants, type Usage, usageOf } from './processes.ts'
+import { useUpLog } from './used-log.ts'
 
 /** Load must not meet the senders' rates; all else is as by default. */
 const WITHOUT_RATES = [
@@ -83,7 +84,9 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
   const scope = openScope('bench', { drainMs: 30_000 })
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   if (citus !== undefined) process.env['DATABASE_URL'] = await openCitus(citus, scope)
+  const isOurs = process.env['DATABASE_URL'] === undefined
   const { databaseUrl, natsUrl, redisUrl } = await startServers(folder, scope, () => undefined)
+  if (isOurs) await useUpLog(databaseUrl)
   const ports = await Promise.all(Array.from({ length: replicas }, freePort))
   const environments = await Promise.all(
     ports.map((port) =>
