@@ -1,4 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgresServer } from '../../../test/servers.ts'
@@ -130,6 +132,33 @@ test('a stopped Postgres is given up in time, and is used again when it goes on'
     )
     .toEqual([{ n: 1 }])
 })
+
+test.each([false, true])(
+  'what a query has met is young when it dies (pipeline: %s)',
+  async (pipeline) => {
+    // Goal: it is not kept until a whole collection, as it is by what is allocated old.
+    const pool = await connectPostgres({ url: server.database.url, poolMax: 1 }, { log, pipeline })
+    pools.push(pool)
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void
+    const text = `select repeat('x', 20000) as long`
+    const ask = () => transaction(pool, async (client) => void (await client.query(text)))
+    for (let count = 0; count < 50; count++) await ask()
+    collect()
+    const before = heapBytes()
+    for (let count = 0; count < 500; count++) await ask() // of 10 MB
+    collect({ type: 'minor' })
+    expect(heapBytes() - before).toBeLessThan(3_000_000)
+  },
+)
+
+/** Of the young and the old generation. */
+function heapBytes(): number {
+  const spaces = ['new_space', 'old_space']
+  return getHeapSpaceStatistics()
+    .filter((space) => spaces.includes(space.space_name))
+    .reduce((bytes, space) => bytes + space.space_used_size, 0)
+}
 
 test('killed: what is in flight fails as such, the process and the pool live on', async () => {
   const pool = await open({ poolMax: 3 })
