@@ -68,15 +68,20 @@ export async function refuseTakenPort(port: number): Promise<void> {
   await new Promise((resolve) => probe.close(resolve))
 }
 
-/** The files of the services' secrets, made at the first start, readable by us alone. */
-export function secretFiles(folder: string) {
+/**
+ * The files of the services' secrets, made at the first start, readable by us alone. `isForBefore`: a
+ * release will read them that does not know yet how copies are sealed once.
+ */
+export function secretFiles(folder: string, isForBefore = false) {
   const once = (name: string, content: () => string) => {
     const path = join(folder, name)
     if (!existsSync(path)) writeFileSync(path, content(), { flag: 'wx', mode: 0o600 })
     return path
   }
   return {
-    sealKeyFile: once('seal-keys', () => `1 ${randomBytes(32).toString('base64')}\n`),
+    sealKeyFile: once('seal-keys', () => {
+      return `1 ${randomBytes(32).toString('base64')}${isForBefore ? '' : ' once'}\n`
+    }),
     serviceSecretFile: once('service-secret', () => `${randomBytes(32).toString('hex')}\n`),
   }
 }

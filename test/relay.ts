@@ -139,7 +139,7 @@ export async function startRelay({ env = {}, ownServers = false }: RelayOptions 
 
 function secretFiles(folder: string) {
   const sealKeyFile = join(folder, 'seal-keys')
-  writeFileSync(sealKeyFile, `1 ${randomBytes(32).toString('base64')}\n`, { mode: 0o600 })
+  writeFileSync(sealKeyFile, `1 ${randomBytes(32).toString('base64')} once\n`, { mode: 0o600 })
   const serviceSecretFile = join(folder, 'service-secret')
   writeFileSync(serviceSecretFile, randomBytes(32).toString('hex'), { mode: 0o600 })
   return { sealKeyFile, serviceSecretFile }

@@ -43,7 +43,7 @@ await runOnce('secrets', configSchema, async ({ secretsFolder, postgresHost }, l
   const directory = once('migrate/directory-password', random)
   once('metadata-validation/postgres-url', () => postgresUrl(DIRECTORY_ROLE, directory))
 
-  once('envelope-store/seal-keys', () => `1 ${randomBytes(32).toString('base64')}\n`)
+  once('envelope-store/seal-keys', () => `1 ${randomBytes(32).toString('base64')} once\n`)
   once('metadata-validation/registration-token', random)
   // Where Redis asks for them: deploy/compose.mtls.yml. The default user does nothing.
   once('redis/default-password', random)

@@ -111,7 +111,7 @@ export async function openStack(setting: StackSetting, scope: Scope): Promise<St
 
   const database = withDatabase(postgres.url, DATABASE)
   const plan = {
-    ...secretFiles(folder),
+    ...secretFiles(folder, checkout !== undefined),
     storeUrl: withRole(database, STORE_ROLE),
     directoryUrl: withRole(database, DIRECTORY_ROLE),
     natsUrl: nats.url,

@@ -48,7 +48,7 @@ beforeAll(async () => {
   const redis = await startSecuredRedis(folder)
   scope.defer('redis', redis.stop)
   const sealKeyFile = join(folder, 'seal-keys')
-  writeFileSync(sealKeyFile, `1 ${randomBytes(32).toString('base64')}\n`)
+  writeFileSync(sealKeyFile, `1 ${randomBytes(32).toString('base64')} once\n`)
   const gatewayListen = `127.0.0.1:${await freePort()}`
   url = `ws://${gatewayListen}`
   const environments = await serviceEnvironments({

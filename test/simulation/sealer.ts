@@ -1,6 +1,6 @@
 // Sealing without a cipher: what is sealed is the number of a content. Its length still counts.
 
-import { SealedContent } from '@twotick/protocol/services'
+import type { SealedContent } from '@twotick/protocol/services'
 import type { Sealer } from '../../services/envelope-store/src/sealed.ts'
 
 const SEALED_BYTES = 10
@@ -17,7 +17,7 @@ export function createSealer(): Sealer {
 
   return {
     seal: (_accountId, _tag, content) => seal(content),
-    sealEncoded: (_accountId, _tag, encoded) => seal(SealedContent.decode(encoded)),
+    sealCopies: (accountIds, _tag, content) => accountIds.map(() => seal(content)),
     open(_accountId, _tag, sealed) {
       const content = contents[Buffer.from(sealed).readUInt32BE(0)]
       if (content === undefined) throw new Error('nothing was sealed so')

@@ -23,7 +23,9 @@ export const configSchema = z.object({
     ['replicated', 'single'],
     'replicated',
   ),
-  sealKeyFile: text('file of the keys that entries are sealed with: `id base64(32 bytes)` lines'),
+  sealKeyFile: text(
+    'file of the keys that entries are sealed with: `id base64(32 bytes)` lines, ` once` behind',
+  ),
   mailbox: z.object({
     entriesMax: whole('entries that a mailbox holds', { default: 20_000 }),
     bytesMax: whole('bytes that a mailbox holds', { default: 128 * MIB }),

@@ -8,6 +8,7 @@ import type { SealedContent } from '@twotick/protocol/services'
 import assert from 'node:assert/strict'
 import { type Mailbox, minAckedSeq, type Row, type Sender } from './mailbox.ts'
 import type { Room } from './room.ts'
+import type { Sealed } from './sealed.ts'
 
 /** The rows that the transaction holds locked, by account and by device address. */
 export interface Picture {
@@ -24,7 +25,7 @@ export interface Picture {
 export interface Content {
   readonly tag: Uint8Array
   readonly content: SealedContent
-  readonly sealed: Uint8Array
+  readonly sealed: Sealed
 }
 
 export interface NewEntry extends Content {

@@ -1,10 +1,19 @@
 import { type AccountId, EnvelopeType } from '@twotick/protocol'
 import type { SealedContent } from '@twotick/protocol/services'
-import { createSecretKey, randomBytes, randomUUID } from 'node:crypto'
+import { createCipheriv, createSecretKey, hkdfSync, randomBytes, randomUUID } from 'node:crypto'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { createSealer, encodeContent, SEAL_BYTES } from './sealed.ts'
+import { byteaArray } from './binary-array.ts'
+import { createSealer, readKeys, SEAL_BYTES, type Sealed } from './sealed.ts'
 
-const key = (id: number) => ({ id, secret: createSecretKey(randomBytes(32)) })
+const key = (id: number, sealsOnce = false) => {
+  return { id, secret: createSecretKey(randomBytes(32)), sealsOnce }
+}
+
+/** As it is stored: an array of one has 24 bytes in front. */
+const stored = (sealed: Sealed | undefined) => byteaArray(sealed ? [sealed] : []).subarray(24)
 const accountId = randomUUID() as AccountId
 const tag = randomBytes(8)
 const content: SealedContent = {
@@ -47,15 +56,79 @@ test('a sealed entry is of no use elsewhere', () => {
   }
 })
 
-test('copies that are encoded once are each of use in their own mailbox alone', () => {
-  const sealer = createSealer([key(1)])
-  const encoded = encodeContent(content)
-  const other = randomUUID() as AccountId
-  const copies = [accountId, other].map((account) => sealer.sealEncoded(account, tag, encoded))
-  const [own = encoded, others = encoded] = copies
-  expect(sealer.open(accountId, tag, own)).toEqual(content)
-  expect(sealer.open(other, tag, others)).toEqual(content)
-  expect(() => sealer.open(other, tag, own)).toThrow()
+const others = [randomUUID(), randomUUID()] as [AccountId, AccountId]
+
+test.each([false, true])('copies are each of use in their own mailbox alone (once: %s)', (once) => {
+  const sealer = createSealer([key(1, once)])
+  const accounts = [accountId, ...others]
+  const copies = sealer.sealCopies(accounts, tag, content)
+  const rows = copies.map(stored)
+  expect(rows.map(({ length }) => length)).toEqual(copies.map(({ length }) => length))
+  for (const [index, row] of rows.entries()) {
+    for (const account of accounts) {
+      const open = () => sealer.open(account, tag, row)
+      if (account === accounts[index]) expect(open()).toEqual(content)
+      else expect(open).toThrow()
+    }
+    expect(row.includes('attack')).toBe(false)
+  }
+  expect(sealer.sealCopies([], tag, content)).toEqual([])
+})
+
+test('copies that are sealed once: every byte counts, and the tag', () => {
+  const sealer = createSealer([key(3, true)])
+  const [copy] = sealer.sealCopies([accountId, ...others], tag, content)
+  const row = stored(copy)
+  expect(row.readUInt32BE(0)).toBe(2 ** 31 + 3)
+  expect(() => sealer.open(accountId, randomBytes(8), row)).toThrow()
+  for (let at = 0; at < row.length; at++) {
+    const changed = Buffer.from(row)
+    changed[at] = (changed[at] ?? 0) ^ 1
+    expect(() => sealer.open(accountId, tag, changed), `byte ${at}`).toThrow()
+  }
+  for (let length = 0; length < row.length; length++) {
+    expect(() => sealer.open(accountId, tag, row.subarray(0, length))).toThrow()
+  }
+  // Nor is it an entry of its own, without what binds it.
+  const alone = Buffer.from(row.subarray(0, -16))
+  alone.writeUInt32BE(3)
+  expect(() => sealer.open(accountId, tag, alone)).toThrow()
+})
+
+test('the binding is what the documentation says', () => {
+  // Goal: anybody can check it: AES-256-CBC over the tag and the account, its last block.
+  const one = key(1, true)
+  const [copy] = createSealer([one]).sealCopies([accountId, ...others], tag, content)
+  const row = stored(copy)
+  const derived = hkdfSync('sha256', one.secret, '', 'twotick sealed copies', 32)
+  const cbc = createCipheriv('aes-256-cbc', Buffer.from(derived), Buffer.alloc(16))
+  const account = Buffer.from(accountId.replaceAll('-', ''), 'hex')
+  const blocks = cbc.setAutoPadding(false).update(Buffer.concat([row.subarray(-32, -16), account]))
+  expect(blocks.subarray(-16).toString('hex')).toBe(row.subarray(-16).toString('hex'))
+})
+
+test('a copy for one account alone, and one by a key without `once`, is as any entry is', () => {
+  const sealer = createSealer([key(1, true), key(2)])
+  const [alone] = sealer.sealCopies([accountId], tag, content)
+  const plain = createSealer([key(2), key(1, true)])
+  for (const sealed of [alone, ...plain.sealCopies([accountId, ...others], tag, content)]) {
+    expect(stored(sealed).readUInt32BE(0)).toBeLessThan(2 ** 31)
+  }
+})
+
+test('a key file says which keys seal once, and what is wrong with it', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'twotick-keys-')), 'seal-keys')
+  const base64 = randomBytes(32).toString('base64')
+  writeFileSync(path, `2 ${base64} once\n\n# older\n1 ${base64}\n`)
+  const keys = await readKeys(path)
+  expect(keys.map(({ id, sealsOnce }) => [id, sealsOnce])).toEqual([
+    [2, true],
+    [1, false],
+  ])
+  for (const wrong of [`1 ${base64} twice`, `1 ${base64} once once`, '1 abc', `x ${base64}`]) {
+    writeFileSync(path, `${wrong}\n`)
+    await expect(readKeys(path)).rejects.toThrow('is not `id base64(32 bytes)`')
+  }
 })
 
 test('keys change: the first one seals, each one opens its own', () => {

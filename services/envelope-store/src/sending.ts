@@ -5,7 +5,8 @@ import { type AccountId, isAccountId, parseAddress, type Part, TAG_BYTES } from 
 import type { AckWrite, Append, SealedContent } from '@twotick/protocol/services'
 import type { Ack } from './ack.ts'
 import type { Copy, Sending } from './append.ts'
-import { encodeContent, SEAL_BYTES, type Sealer } from './sealed.ts'
+import assert from 'node:assert/strict'
+import { SEAL_BYTES, type Sealer } from './sealed.ts'
 
 /** Of an envelope, all but ciphertext and parts; and of a part, all but its ciphertext. */
 const METADATA_BYTES_MAX = 256
@@ -28,22 +29,7 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
   // An empty part is how a sender says that it knows of a device and has nothing for it.
   const filled = append.parts.filter((part) => part.ciphertext.length > 0)
   const partsOf = Map.groupBy(filled, (part) => part.address?.accountId ?? '')
-  const copies = new Map<AccountId, Copy>()
-  const withoutParts = contentFor(append, [])
-  let encoded: Uint8Array | undefined
-  for (const accountId of recipients) {
-    const parts = partsOf.get(accountId) ?? []
-    const isPlain = parts.length === 0
-    const content = isPlain ? withoutParts : contentFor(append, parts)
-    copies.set(accountId, {
-      tag: append.tag,
-      content,
-      sealed: isPlain
-        ? sealer.sealEncoded(accountId, append.tag, (encoded ??= encodeContent(withoutParts)))
-        : sealer.seal(accountId, append.tag, content),
-      deviceIds: append.parts.length === 0 ? undefined : parts.map(deviceIdOf),
-    })
-  }
+  const copies = copiesOf(append, [...recipients], { partsOf, sealer })
   const ownParts = partsOf.get(sender.accountId) ?? []
   const { session, no, prevNo, tag, lifetimeS, trace } = append
   return {
@@ -55,6 +41,33 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
       append.ciphertext.length +
       ownParts.reduce((bytes, part) => bytes + PART_BYTES_MAX + part.ciphertext.length, 0),
   }
+}
+
+/** Those who have no part of their own get the same, which is sealed together. */
+function copiesOf(
+  append: Append,
+  recipients: readonly AccountId[],
+  { partsOf, sealer }: { partsOf: ReadonlyMap<string, Part[]>; sealer: Sealer },
+): Map<AccountId, Copy> {
+  const { tag } = append
+  const isForAll = append.parts.length === 0
+  const content = contentFor(append, [])
+  const same = recipients.filter((accountId) => !partsOf.has(accountId))
+  const sealedSame = sealer.sealCopies(same, tag, content).values()
+  return new Map(
+    recipients.map((accountId) => {
+      const parts = partsOf.get(accountId)
+      const deviceIds = isForAll ? undefined : (parts ?? []).map(deviceIdOf)
+      if (parts === undefined) {
+        const { value: sealed } = sealedSame.next()
+        assert(sealed !== undefined, 'a copy for each')
+        return [accountId, { tag, content, sealed, deviceIds }]
+      }
+      const own = contentFor(append, parts)
+      const sealed = sealer.seal(accountId, tag, own)
+      return [accountId, { tag, content: own, sealed, deviceIds }]
+    }),
+  )
 }
 
 function contentFor(append: Append, parts: Part[]): SealedContent {

@@ -163,6 +163,40 @@ test('recipients without a cursor are named in one closing notice', async () => 
   )
 })
 
+test('what is the same for several is sealed once, and each opens its own', async () => {
+  // Goal: one body for all, a binding for each; who alone has a part has an entry of its own.
+  const [alice] = await store.account()
+  const members = (await Promise.all([1, 2, 3, 4].map(() => store.account()))).flat()
+  const [bob, ...others] = members
+  const sender = await openSender(store, alice!)
+  const to = members.map(({ accountId }) => accountId)
+  expect((await sender.send(to))?.$case).toBe('stored')
+  const parts = partsFor(bob!)
+  expect(
+    (await sender.send(to, { parts: [...parts, ...others.flatMap((one) => partsFor(one))] }))
+      ?.$case,
+  ).toBe('stored')
+  const sealed = await store.rows<{ seq: string; sealed: Buffer }>(
+    'select seq, sealed from mailbox.entry where account_id = any($1::uuid[])',
+    [to],
+  )
+  const bodiesOf = (seq: string) => {
+    const rows = sealed.filter((row) => row.seq === seq).map((row) => row.sealed)
+    return {
+      rows: rows.length,
+      bodies: new Set(rows.map((row) => row.toString('hex', 0, row.length - 16))).size,
+    }
+  }
+  expect(bodiesOf('1')).toEqual({ rows: 4, bodies: 1 })
+  expect(bodiesOf('2')).toEqual({ rows: 4, bodies: 4 })
+  expect(new Set(sealed.map((row) => row.sealed.toString('hex'))).size).toBe(8)
+  for (const member of members) {
+    const { entries } = await store.fetch(member)
+    expect(entries.map(textOf)[0]).toBe('message 1')
+    expect(entries.length).toBe(2)
+  }
+})
+
 test('a recipient listed twice is a bug of the caller, the own account among them none', async () => {
   // Goal: one entry for each account, however it is asked for.
   const [alice, other] = await store.account(2)

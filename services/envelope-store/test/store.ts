@@ -42,7 +42,7 @@ export async function startStore(choice: StoreChoice = {}) {
   const keyFile = choice.keyFrom?.keyFile ?? join(folder, 'keys')
   await writeFile(secretFile, randomBytes(32).toString('hex'))
   if (choice.keyFrom === undefined)
-    await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')}\n`)
+    await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')} once\n`)
   const database = choice.database ?? (await testDatabase())
   const nats = choice.natsUrl === undefined ? await startNats() : undefined
   const natsUrl = choice.natsUrl ?? nats?.url ?? ''

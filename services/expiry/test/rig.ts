@@ -34,7 +34,7 @@ export async function openRig() {
   const secretFile = join(folder, 'secret')
   const sealKeyFile = join(folder, 'seal-keys')
   await writeFile(secretFile, randomBytes(32).toString('hex'))
-  await writeFile(sealKeyFile, `1 ${randomBytes(32).toString('base64')}\n`)
+  await writeFile(sealKeyFile, `1 ${randomBytes(32).toString('base64')} once\n`)
   const database = await testDatabase()
   const nats = await startNats()
   const sql = new Client({ connectionString: database.url })

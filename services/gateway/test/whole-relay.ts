@@ -43,7 +43,7 @@ export async function startWholeRelay(environment: Environment = {}) {
   const secretFile = join(folder, 'secret')
   const keyFile = join(folder, 'keys')
   await writeFile(secretFile, randomBytes(32).toString('hex'))
-  await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')}\n`)
+  await writeFile(keyFile, `1 ${randomBytes(32).toString('base64')} once\n`)
   const database = await testDatabase()
   const nats = await startNats({ own: true })
   const redis = await startRedis({ own: true })
