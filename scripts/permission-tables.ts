@@ -53,6 +53,6 @@ export const PRESENCE_RIGHTS: Readonly<Partial<Record<ServiceName, PresenceRight
   },
   'delivery-fanout': {
     keys: [`%R~${PRESENCE}`, `%R~${LEASE}`],
-    commands: 'ping info hgetall exists'.split(' '),
+    commands: 'ping info eval_ro hgetall exists'.split(' '),
   },
 }

@@ -123,6 +123,9 @@ describe('Redis', () => {
     ['eval', 'return redis.call("HGET", KEYS[1], "f")', 1, KEY],
     ['eval', 'return redis.call("GET", KEYS[1])', 1, KEY],
     ['eval', 'return redis.call("HGET", KEYS[1], "f")', 1, 'other'],
+    ['eval_ro', 'return redis.call("HGETALL", KEYS[1])', 1, KEY],
+    ['eval_ro', 'return redis.call("HDEL", KEYS[1], "f")', 1, KEY],
+    ['eval_ro', 'return redis.call("EXISTS", KEYS[1])', 1, 'other'],
     ['keys', '*'],
     ['scan', 0],
     ['flushall'],
@@ -173,7 +176,11 @@ describe('Redis', () => {
 
   test('delivery-fanout reads presence and leases, and writes nothing', async () => {
     const read = (key: string) => [`hgetall ${key}`, `exists ${key}`]
-    expect(await allowed('delivery-fanout')).toEqual([...read(KEY), ...read(LEASE), 'ping'])
+    expect(await allowed('delivery-fanout')).toEqual([
+      ...[...read(KEY), ...read(LEASE)],
+      `eval_ro return redis.call("HGETALL", KEYS[1]) 1 ${KEY}`,
+      'ping',
+    ])
   })
 
   test.each(['envelope-store', 'metadata-validation', 'expiry', 'default'])(
