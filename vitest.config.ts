@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     projects: [
       {
+        plugins: [mutating()],
         test: {
           name: 'unit',
           include: [

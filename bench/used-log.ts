@@ -4,9 +4,9 @@
 
 import pg from 'pg'
 
-const FILES = 32 // half of what Postgres keeps by default (max_wal_size)
+const FILES = 64 // what Postgres keeps by default (max_wal_size)
 
-/** Has the log's next half GiB go into files that were used before. Takes 2 s, and a superuser. */
+/** Has the log's next GiB go into files that were used before. Takes 3 s, and a superuser. */
 export async function useUpLog(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()

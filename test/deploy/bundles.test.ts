@@ -56,6 +56,7 @@ it('a service starts, preload and all, and finds its Lua scripts', async () => {
   expect(await run([preload, bundle('gateway'), '--help'])).toContain('TWOTICK_AUDIENCES')
   expect(existsSync(bundle('gateway', 'set.lua'))).toBe(true)
   expect(existsSync(bundle('gateway', 'clear.lua'))).toBe(true)
+  expect(existsSync(bundle('delivery-fanout', 'read.lua'))).toBe(true)
 })
 
 it('the licences of the packages are with them', () => {

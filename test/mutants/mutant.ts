@@ -12,9 +12,9 @@ export interface Mutant {
   readonly replace: string
   /** The directed schedule that it is played by, where random histories come upon it too rarely. */
   readonly schedule?: string
-  /** A test on real servers that turns red, where the simulation cannot see it. */
+  /** A test that turns red, where the simulation cannot see it. */
   readonly test?: {
-    readonly project: 'services' | 'relay'
+    readonly project: 'unit' | 'services' | 'relay'
     readonly file: string
     readonly name: string
   }

@@ -251,6 +251,30 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'contents-by-key-alone',
+    breaks: "What mailboxes share is never another's: contents with one key are not in one event.",
+    file: 'services/delivery-fanout/src/route.ts',
+    find: 'if ((contents.get(content.key) ?? content) !== content) return false',
+    replace: '',
+    test: {
+      project: 'unit',
+      file: 'services/delivery-fanout/src/route.test.ts',
+      name: 'contents of two messages that have the same key are not in one event',
+    },
+  },
+  {
+    name: 'copies-unbound',
+    breaks: 'A sealed copy is of no use in another mailbox.',
+    file: `${STORE}/sealed-copies.ts`,
+    find: 'if (!timingSafeEqual(binding, copy.subarray(-BINDING_BYTES))) {',
+    replace: 'if (binding.length === 0) {',
+    test: {
+      project: 'unit',
+      file: 'services/envelope-store/src/sealed.test.ts',
+      name: 'copies that are sealed once: every byte counts, and the tag',
+    },
+  },
+  {
     name: 'synchronous-commit-off',
     breaks: 'A first tick says that a message is on the disk.',
     file: `${STORE}/transaction.ts`,

@@ -17,7 +17,10 @@ export function createSealer(): Sealer {
 
   return {
     seal: (_accountId, _tag, content) => seal(content),
-    sealCopies: (accountIds, _tag, content) => accountIds.map(() => seal(content)),
+    sealCopies(accountIds, _tag, content) {
+      const [body, binding] = [seal(content), new Uint8Array(1)]
+      return accountIds.map(() => ({ body, binding, length: body.length + binding.length }))
+    },
     open(_accountId, _tag, sealed) {
       const content = contents[Buffer.from(sealed).readUInt32BE(0)]
       if (content === undefined) throw new Error('nothing was sealed so')

@@ -4,6 +4,7 @@
 // of a property's assignment V8 makes in the old generation. From there it keeps what its query has
 // met alive, values and rows, until a whole collection; under load there was one every second.
 
+import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import pg from 'pg'
 
@@ -18,6 +19,7 @@ export function clientsWithin(queryTimeoutMs: number) {
     override query(asked: unknown, ...more: unknown[]): never {
       const values = more.find(Array.isArray)
       const config = typeof asked === 'string' ? { text: asked } : (asked as object)
+      assert(!('submit' in config), 'a cursor has no time to be answered in')
       const callback = more.find((part): part is Callback => typeof part === 'function')
       const submit = (callback: Callback) => {
         const whole = { ...config, ...(values && { values }), callback }
@@ -26,6 +28,9 @@ export function clientsWithin(queryTimeoutMs: number) {
       if (callback !== undefined) return this.#within(submit, callback) as never
       return new Promise((resolve, reject) => {
         this.#within(submit, (error, result) => (error ? reject(error) : resolve(result)))
+      }).catch((error: Error) => {
+        Error.captureStackTrace(error) // one that leads to who has asked, as pg's own does
+        throw error
       }) as never
     }
 
@@ -33,8 +38,9 @@ export function clientsWithin(queryTimeoutMs: number) {
       let late: Error | undefined
       const timer = setTimeout(() => {
         late = new Error('Query read timeout')
-        // pg then tells every query of the connection that it has ended.
-        ;(this as unknown as { connection: { stream: Duplex } }).connection.stream.destroy()
+        // pg then tells every query of the connection, and the pool, that it has ended.
+        const { connection } = this as unknown as { connection: { stream: Duplex } }
+        connection.stream.destroy(late)
       }, queryTimeoutMs)
       submit((error, result) => {
         clearTimeout(timer)

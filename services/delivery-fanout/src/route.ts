@@ -12,6 +12,9 @@ export const EVERY_GATEWAY = 'gateways'
 /** What is put together into one event; less than a gateway's socket is read at once. */
 const TOGETHER_BYTES = 48 * 1_024
 
+/** What a gateway may have to push for one event, with what is shared in each of its mailboxes. */
+const PUSHED_BYTES = 2 * 1_024 * 1_024
+
 /** One encoded GatewayEvent and where it is published. */
 export interface Ring {
   readonly subject: string
@@ -81,19 +84,24 @@ interface Packing {
   readonly contents: Map<number, Content>
   ownBytes: number
   sharedBytes: number
+  pushedBytes: number
 }
 
 function hasRoom(packing: Packing, matter: Matter): boolean {
-  const { event, contents, ownBytes, sharedBytes } = packing
+  const { event, contents, ownBytes, sharedBytes, pushedBytes } = packing
   if (ownBytes === 0) return true
   if (event.epoch !== '' && matter.epoch !== '' && matter.epoch !== event.epoch) return false
   for (const content of matter.contents) {
     if ((contents.get(content.key) ?? content) !== content) return false
   }
   const bytes = ownBytes + matter.encoded.length + FRAME_BYTES
-  if (bytes > TOGETHER_BYTES) return false
+  if (bytes > TOGETHER_BYTES || pushedBytes + pushedBytesOf(matter) > PUSHED_BYTES) return false
   const news = bytesOf(newContents(packing, matter))
   return bytes + sharedBytes + news <= (news === 0 ? MATTERS_BYTES_MAX : TOGETHER_BYTES)
+}
+
+function pushedBytesOf({ encoded, contents }: Matter): number {
+  return encoded.length + bytesOf(contents)
 }
 
 function newContents({ contents }: Packing, matter: Matter): readonly Content[] {
@@ -105,6 +113,7 @@ function put(packing: Packing, matter: Matter): void {
   const { kind, epoch, encoded } = matter
   packing.ownBytes += encoded.length + FRAME_BYTES
   packing.sharedBytes += bytesOf(newContents(packing, matter))
+  packing.pushedBytes += pushedBytesOf(matter)
   for (const content of matter.contents) contents.set(content.key, content)
   if (epoch !== '') event.epoch = epoch
   if (kind === 'mailbox') event.mailboxes.push(encoded)
@@ -113,7 +122,7 @@ function put(packing: Packing, matter: Matter): void {
 }
 
 function emptyPacking(): Packing {
-  return { event: emptyEvent(), contents: new Map(), ownBytes: 0, sharedBytes: 0 }
+  return { event: emptyEvent(), contents: new Map(), ownBytes: 0, sharedBytes: 0, pushedBytes: 0 }
 }
 
 function emptyEvent(): GatewayEventOutline {

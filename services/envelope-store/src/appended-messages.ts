@@ -16,10 +16,12 @@ import { hopsOfAppended } from './traces.ts'
 // NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
 const MAILBOX_BYTES_MAX = 512 * 1024
 /**
- * Less than a socket is read at once: what comes in many reads is put together in a buffer that
+ * Of what one mailbox alone has, or several new ones together. Less than a socket is read at once: what comes in many reads is put together in a buffer that
  * doubles, and those buffers, not objects, were what the garbage collector ran for.
  */
 export const MESSAGE_BYTES = 48 * 1024
+/** What a gateway may have to push for one message, with what is shared in each of its mailboxes. */
+const PUSHED_BYTES = 2 * 1024 * 1024
 const RING_BYTES = 64
 const COPY_BYTES = 16
 
@@ -43,18 +45,22 @@ export function* appendedMessages(
   let message: Appended = { epoch, mailboxes: [], contents: [] }
   let ownBytes = 0
   let sharedBytes = 0
+  let pushedBytes = 0
   let known = new Set<Shared>()
   for (const ring of ringsOf(appended)) {
     const news = () => ring.contents.filter((shared) => !known.has(shared))
     const newBytes = bytesOf(news())
+    const ringPushedBytes = ring.ownBytes + bytesOf(ring.contents)
     const isFull =
       ownBytes + ring.ownBytes > MESSAGE_BYTES ||
+      pushedBytes + ringPushedBytes > PUSHED_BYTES ||
       (newBytes > 0 && ownBytes + ring.ownBytes + sharedBytes + newBytes > MESSAGE_BYTES)
     if (isFull && ownBytes > 0) {
       yield message
       message = { epoch, mailboxes: [], contents: [] }
       ownBytes = 0
       sharedBytes = 0
+      pushedBytes = 0
       known = new Set()
     }
     for (const shared of news()) {
@@ -64,6 +70,7 @@ export function* appendedMessages(
     }
     message.mailboxes.push(ring.mailbox)
     ownBytes += ring.ownBytes
+    pushedBytes += ringPushedBytes
   }
   if (ownBytes > 0) yield message
 }

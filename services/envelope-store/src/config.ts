@@ -24,7 +24,7 @@ export const configSchema = z.object({
     'replicated',
   ),
   sealKeyFile: text(
-    'file of the keys that entries are sealed with: `id base64(32 bytes)` lines, ` once` behind',
+    'file of the keys that entries are sealed with: `id base64(32 bytes)` lines, or with ` once` behind: copies are sealed once',
   ),
   mailbox: z.object({
     entriesMax: whole('entries that a mailbox holds', { default: 20_000 }),

@@ -1,5 +1,5 @@
 // A group's copies, sealed once: the same bytes for everybody, and behind them what binds each to its
-// account, so that it is of no use in another mailbox. A seal for each was a third of what the store
+// account, so that it is of no use in another mailbox. A seal for each was half of what the store
 // did for a group (docs/decisions/0010).
 //
 //   key id, its highest bit set (4 bytes) | nonce (12) | ciphertext | authentication tag (16) | binding (16)

@@ -110,14 +110,16 @@ test('an entry that several mailboxes have is put together again, in its place',
   const copies = [
     { seq: 6, key: 60 },
     { seq: 8, key: 80 },
-    { seq: 9, key: 90 },
+    { seq: 9, key: 90 }, // not there
+    { seq: 10, key: 100 }, // there, and of a kind that is not known here
   ]
   publish('gateway.one', {
     epoch: 'now',
-    mailboxes: [{ accountId: 'alice', headSeq: 9, entries: [own(5), own(7)], copies }],
+    mailboxes: [{ accountId: 'alice', headSeq: 10, entries: [own(5), own(7)], copies }],
     contents: [
       { key: 80, acceptedAtMs: 5, envelope: envelopeOf(8) },
       { key: 60, acceptedAtMs: 5, envelope: envelopeOf(6) },
+      { key: 100, acceptedAtMs: 5, envelope: undefined },
     ],
   })
   expect(pushed.map(({ seq }) => seq)).toEqual([5, 6, 7, 8])

@@ -82,9 +82,9 @@ function entriesOf(
   const all = [...entries]
   for (const { seq, key } of copies) {
     const shared = contents.get(key)
-    if (shared === undefined) continue
+    if (shared?.envelope === undefined) continue
     const { acceptedAtMs, envelope: value } = shared
-    all.push({ seq, acceptedAtMs, content: value && { $case: 'envelope', value } })
+    all.push({ seq, acceptedAtMs, content: { $case: 'envelope', value } })
   }
   return all.sort((one, other) => one.seq - other.seq)
 }
