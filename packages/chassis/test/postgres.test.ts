@@ -133,6 +133,23 @@ test('a stopped Postgres is given up in time, and is used again when it goes on'
     .toEqual([{ n: 1 }])
 })
 
+test('a query that has no answer in time says so, alone as in a transaction', async () => {
+  const pool = await open({ poolMax: 1, queryTimeoutMs: 200 })
+  const slow = 'select pg_sleep(1)'
+  await expect(pool.query(slow)).rejects.toThrow('Query read timeout')
+  await expect(transaction(pool, (client) => client.query(slow))).rejects.toThrow('read timeout')
+  expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+})
+
+test('the stack of what Postgres refuses leads to who has asked', async () => {
+  const pool = await open()
+  async function askWrongly() {
+    await transaction(pool, async (client) => void (await client.query('selec')))
+  }
+  const error = await askWrongly().catch((error: Error) => error)
+  expect(error).toMatchObject({ code: '42601', stack: expect.stringContaining('askWrongly') })
+})
+
 test.each([false, true])(
   'what a query has met is young when it dies (pipeline: %s)',
   async (pipeline) => {
