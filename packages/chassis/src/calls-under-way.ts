@@ -14,9 +14,15 @@ interface UnderWay {
   readonly call: Call
   readonly definition: Definition
   timesSent: number
-  isOver: boolean
-  /** Has no effect if the caller has heard before. */
   readonly end: Done
+}
+
+/**
+ * A call's place; empty once its caller has heard. (Not the call itself is in a Map: see in-flight.ts,
+ * which knows why.)
+ */
+interface Place {
+  one: UnderWay | undefined
 }
 
 export interface CallsUnderWay {
@@ -37,54 +43,56 @@ export interface CallsUnderWay {
 const TIMES_SENT_MAX = 3
 
 export function createCallsUnderWay(): CallsUnderWay {
-  const sent = new Map<number, UnderWay>()
-  let unsent = new Set<UnderWay>()
+  const sent = new Map<number, Place>()
+  let unsent = new Set<Place>()
   let lastId = 0
 
   function putBack(error: ServiceError) {
-    const all = [...sent.values()].filter(({ isOver }) => !isOver)
+    const all = [...sent.values()]
     sent.clear()
-    for (const { end, timesSent } of all) if (timesSent >= TIMES_SENT_MAX) end(error)
-    unsent = new Set([...all.filter(({ isOver }) => !isOver), ...unsent])
+    for (const { one } of all) if (one && one.timesSent >= TIMES_SENT_MAX) one.end(error)
+    unsent = new Set([...all.filter(({ one }) => one !== undefined), ...unsent])
   }
 
   return {
     size: () => sent.size + unsent.size,
     add(definition, request, deadline, done) {
+      const place: Place = { one: undefined }
       const end: Done = (error, reply) => {
-        if (one.isOver) return
-        one.isOver = true
+        if (place.one === undefined) return
+        place.one = undefined
         clearTimeout(timer)
-        unsent.delete(one)
+        unsent.delete(place)
         done(error, reply)
       }
       const late = () => end(serviceError(status.DEADLINE_EXCEEDED, 'no answer in time'))
       const timer = setTimeout(late, Math.max(1, deadline - Date.now()))
       const call: Call = { id: ++lastId, method: definition.path, request: Buffer.alloc(0) }
-      const one: UnderWay = { call, definition, timesSent: 0, isOver: false, end }
+      place.one = { call, definition, timesSent: 0, end }
       try {
         call.request = definition.requestSerialize(request)
-        unsent.add(one)
+        unsent.add(place)
       } catch (error) {
         setImmediate(end, serviceError(status.INTERNAL, `cannot be written: ${String(error)}`))
       }
       return end
     },
     answer(answer) {
-      const one = sent.get(answer.id)
-      if (one === undefined) return
+      const one = sent.get(answer.id)?.one
       sent.delete(answer.id)
-      if (!one.isOver) one.end(...outcomeOf(answer, one.definition))
+      one?.end(...outcomeOf(answer, one.definition))
     },
     takeUnsent({ callsMax, bytesMax }) {
       const calls: Call[] = []
       let bytes = 0
-      for (const one of unsent) {
-        bytes += one.call.request.length
+      for (const place of unsent) {
+        const { one } = place
+        bytes += one?.call.request.length ?? 0
         if (calls.length === callsMax || (bytes > bytesMax && calls.length > 0)) break
-        unsent.delete(one)
+        unsent.delete(place)
+        if (one === undefined) continue
         one.timesSent += 1
-        sent.set(one.call.id, one)
+        sent.set(one.call.id, place)
         calls.push(one.call)
       }
       return calls
@@ -93,7 +101,7 @@ export function createCallsUnderWay(): CallsUnderWay {
     endAll(error) {
       const all = [...sent.values(), ...unsent]
       sent.clear()
-      for (const { end } of all) end(error)
+      for (const { one } of all) one?.end(error)
     },
   }
 }

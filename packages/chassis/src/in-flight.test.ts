@@ -1,5 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { leftBy } from '../../../test/heap.ts'
 import { Failure } from './failure.ts'
 import { createInFlight } from './in-flight.ts'
 
@@ -64,5 +65,22 @@ test('all are rejected oldest first', async () => {
   inFlight.rejectAll(new Failure('UNAVAILABLE', 'over'))
   await wait(0)
   expect(order).toEqual(['a', 'b'])
+  inFlight.close()
+})
+
+test('what is settled leaves little', async () => {
+  const many = { deadlineMs: 60_000, inFlightMax: 100, inFlightBytesMax: 100 }
+  const inFlight = createInFlight<string[], number>(many, nothing)
+  const ids: number[] = []
+  async function ask(times: number) {
+    for (let count = 0; count < times; count++) {
+      ids.push(inFlight.add(new Array<string>(100).fill('x'), 1)!.question.id)
+      if (ids.length === 30) inFlight.answer(ids.shift()!, 1)
+      if (count % 100 === 0) await turn()
+    }
+  }
+  await ask(1_000)
+  expect(await leftBy(() => ask(50_000)), 'of 40 MB').toBeLessThan(14_000_000)
+  for (const id of ids) inFlight.answer(id, 1)
   inFlight.close()
 })

@@ -31,11 +31,19 @@ export interface InFlight<Item, Verdict> {
   close(): void
 }
 
-interface Waiting<Item, Verdict> {
+interface Asked<Item, Verdict> {
   readonly question: Question<Item>
-  readonly expiresAt: number
   readonly resolve: (verdict: Verdict) => void
   readonly reject: (failure: Failure) => void
+}
+
+/**
+ * A question's place; empty once it is settled. A Map that many come to and leave gets new tables all
+ * the time, and each old one keeps what was in it, places, until a whole collection of the heap.
+ */
+interface Place<Item, Verdict> {
+  readonly expiresAt: number
+  asked: Asked<Item, Verdict> | undefined
 }
 
 /** `onExpired` is called after some questions were rejected for want of a verdict in time. */
@@ -43,23 +51,25 @@ export function createInFlight<Item, Verdict>(
   { deadlineMs, inFlightMax, inFlightBytesMax }: InFlightBounds,
   onExpired: () => void,
 ): InFlight<Item, Verdict> {
-  const waiting = new Map<number, Waiting<Item, Verdict>>()
+  const waiting = new Map<number, Place<Item, Verdict>>()
   let bytesInFlight = 0
   let lastId = 0
   // Armed for the question that was the oldest then; undefined while there was none.
   let timer: NodeJS.Timeout | undefined
 
-  function take(id: number): Waiting<Item, Verdict> | undefined {
-    const found = waiting.get(id)
-    if (found === undefined) return undefined
+  function take(id: number): Asked<Item, Verdict> | undefined {
+    const place = waiting.get(id)
+    const asked = place?.asked
+    if (place === undefined || asked === undefined) return undefined
     waiting.delete(id)
-    bytesInFlight -= found.question.bytes
-    return found
+    place.asked = undefined
+    bytesInFlight -= asked.question.bytes
+    return asked
   }
 
-  function reject({ question, reject: tell }: Waiting<Item, Verdict>, failure: Failure) {
-    take(question.id)
-    tell(new Failure(failure.code, failure.message, { hadNoEffect: !question.isSent }))
+  function reject(id: number, { code, message }: Failure) {
+    const asked = take(id)
+    asked?.reject(new Failure(code, message, { hadNoEffect: !asked.question.isSent }))
   }
 
   function watch() {
@@ -71,9 +81,9 @@ export function createInFlight<Item, Verdict>(
   function expire() {
     timer = undefined
     const now = Date.now()
-    for (const one of waiting.values()) {
-      if (one.expiresAt > now) break
-      reject(one, new Failure('DEADLINE_EXCEEDED', 'no verdict in time'))
+    for (const [id, { expiresAt }] of waiting) {
+      if (expiresAt > now) break
+      reject(id, new Failure('DEADLINE_EXCEEDED', 'no verdict in time'))
     }
     onExpired()
     watch()
@@ -86,7 +96,7 @@ export function createInFlight<Item, Verdict>(
       bytesInFlight += bytes
       const answer = new Promise<Verdict>((resolve, reject) => {
         const expiresAt = Date.now() + deadlineMs
-        waiting.set(question.id, { question, expiresAt, resolve, reject })
+        waiting.set(question.id, { expiresAt, asked: { question, resolve, reject } })
       })
       watch()
       return { question, answer }
@@ -94,7 +104,7 @@ export function createInFlight<Item, Verdict>(
     has: (id) => waiting.has(id),
     answer: (id, verdict) => take(id)?.resolve(verdict),
     rejectAll(failure) {
-      for (const one of [...waiting.values()]) reject(one, failure)
+      for (const id of [...waiting.keys()]) reject(id, failure)
     },
     close: () => clearTimeout(timer),
   }

@@ -1,8 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { leftBy } from '../../../test/heap.ts'
 import { startPostgres, type TestPostgresServer } from '../../../test/servers.ts'
 import { connectPostgres, createLog, Failure, retrying, transaction } from '../src/index.ts'
 
@@ -150,32 +149,17 @@ test('the stack of what Postgres refuses leads to who has asked', async () => {
   expect(error).toMatchObject({ code: '42601', stack: expect.stringContaining('askWrongly') })
 })
 
-test.each([false, true])(
-  'what a query has met is young when it dies (pipeline: %s)',
-  async (pipeline) => {
-    // Goal: it is not kept until a whole collection, as it is by what is allocated old.
-    const pool = await connectPostgres({ url: server.database.url, poolMax: 1 }, { log, pipeline })
-    pools.push(pool)
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void
-    const text = `select repeat('x', 20000) as long`
-    const ask = () => transaction(pool, async (client) => void (await client.query(text)))
-    for (let count = 0; count < 50; count++) await ask()
-    collect()
-    const before = heapBytes()
-    for (let count = 0; count < 500; count++) await ask() // of 10 MB
-    collect({ type: 'minor' })
-    expect(heapBytes() - before).toBeLessThan(3_000_000)
-  },
-)
-
-/** Of the young and the old generation. */
-function heapBytes(): number {
-  const spaces = ['new_space', 'old_space']
-  return getHeapSpaceStatistics()
-    .filter((space) => spaces.includes(space.space_name))
-    .reduce((bytes, space) => bytes + space.space_used_size, 0)
-}
+test.each([false, true])('what a query has met leaves nothing (pipeline: %s)', async (pipeline) => {
+  const pool = await connectPostgres({ url: server.database.url, poolMax: 1 }, { log, pipeline })
+  pools.push(pool)
+  const text = `select repeat('x', 20000) as long`
+  const ask = () => transaction(pool, async (client) => void (await client.query(text)))
+  for (let count = 0; count < 50; count++) await ask()
+  const left = await leftBy(async () => {
+    for (let count = 0; count < 500; count++) await ask()
+  })
+  expect(left, 'of 10 MB').toBeLessThan(3_000_000)
+})
 
 test('killed: what is in flight fails as such, the process and the pool live on', async () => {
   const pool = await open({ poolMax: 3 })
