@@ -3,6 +3,15 @@ import tseslint from 'typescript-eslint'
 
 const forbiddenNames = 'utils?|helpers?|common|managers?|misc|lib'
 
+const forbiddenSyntax = [
+  { selector: 'TSEnumDeclaration', message: 'Sources run unbuilt: no enums.' },
+  { selector: 'CatchClause[body.body.length=0]', message: 'No empty catch.' },
+]
+const oldFunction = {
+  selector: 'AssignmentExpression[left.type="MemberExpression"][right.type=/Function/]',
+  message: 'V8 makes such a function old at once (docs/performance.md): give it a name first.',
+}
+
 export default tseslint.config(
   { ignores: ['**/node_modules', '**/dist', '**/generated', '.twotick'] },
   eslint.configs.recommended,
@@ -13,11 +22,7 @@ export default tseslint.config(
       'max-lines-per-function': ['error', { max: 70, skipComments: true }],
       'max-params': ['error', 4],
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'TSEnumDeclaration', message: 'Sources run unbuilt: no enums.' },
-        { selector: 'CatchClause[body.body.length=0]', message: 'No empty catch.' },
-      ],
+      'no-restricted-syntax': ['error', ...forbiddenSyntax],
       'no-restricted-imports': [
         'error',
         { patterns: [{ regex: `(^|/)(${forbiddenNames})(\\.ts)?$`, message: 'Name the idea.' }] },
@@ -32,6 +37,10 @@ export default tseslint.config(
   {
     files: ['**/*.test.ts', 'test/**', '**/test/**', 'bench/**'],
     rules: { 'max-lines-per-function': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
+  {
+    files: ['{services,packages,clients}/*/src/**'],
+    rules: { 'no-restricted-syntax': ['error', ...forbiddenSyntax, oldFunction] },
   },
   { files: ['*.config.ts', '*.config.js'], rules: { 'no-restricted-exports': 'off' } },
 )

@@ -108,7 +108,8 @@ export function joinCalls<C extends Client>(
     assert(definition && !definition.requestStream && !definition.responseStream && alone)
     const goAlone: Method = (...args) => alone.apply(client, args)
     const together = joined(definition, goAlone, { underWay, planFlush })
-    stubs[name] = (...args) => (isAlone ? goAlone(...args) : together(...args))
+    const either: Method = (...args) => (isAlone ? goAlone(...args) : together(...args))
+    stubs[name] = either
   }
   return () => {
     stream.close()
