@@ -224,6 +224,17 @@ test('what is shared counts for the size of an event, once', () => {
   expect(toldOf(large)).toEqual([{ mailboxes: [[], []], contents: [] }])
 })
 
+test('what a gateway is to push for one event is bounded, however small it is itself', () => {
+  const batch = copied(
+    Array.from({ length: 100 }, () => ALICE),
+    [1],
+    60_000,
+  )
+  const told = toldOf(route(batch, onG1))
+  expect(told.map(({ mailboxes }) => mailboxes.length)).toEqual([34, 34, 32])
+  expect(told.map(({ contents }) => contents.length)).toEqual([1, 1, 1])
+})
+
 test('a mailbox that is too many bytes for an event is only rung', () => {
   const batch = appended('e1', mailbox(ALICE, 8, EVENT_BYTES_MAX), mailbox(ALICE, 9))
   const rings = decoded(route(batch, new Map([[ALICE, [holder(1, 'g1')]]])))

@@ -16,8 +16,9 @@ import { hopsOfAppended } from './traces.ts'
 // NATS takes 1 MiB a message by default; the rest is for what is not ciphertext.
 const MAILBOX_BYTES_MAX = 512 * 1024
 /**
- * Of what one mailbox alone has, or several new ones together. Less than a socket is read at once: what comes in many reads is put together in a buffer that
- * doubles, and those buffers, not objects, were what the garbage collector ran for.
+ * What is put together into one message; less than a socket is read at once. What comes in many reads
+ * is put together in a buffer that doubles, and those buffers, not objects, were what the garbage
+ * collector ran for.
  */
 export const MESSAGE_BYTES = 48 * 1024
 /** What a gateway may have to push for one message, with what is shared in each of its mailboxes. */
@@ -37,42 +38,63 @@ interface Shared {
   readonly bytes: number
 }
 
-/** One ring a mailbox; its entries are left out where they alone are too many bytes. */
+interface Packing {
+  readonly message: Appended
+  readonly contents: Set<Shared>
+  ownBytes: number
+  sharedBytes: number
+  pushedBytes: number
+}
+
+/** Rings each mailbox once; its entries are left out where they alone are too many bytes. */
 export function* appendedMessages(
   epoch: string,
   appended: readonly NewEntry[],
 ): Generator<Appended> {
-  let message: Appended = { epoch, mailboxes: [], contents: [] }
-  let ownBytes = 0
-  let sharedBytes = 0
-  let pushedBytes = 0
-  let known = new Set<Shared>()
+  let packing = emptyPacking(epoch)
   for (const ring of ringsOf(appended)) {
-    const news = () => ring.contents.filter((shared) => !known.has(shared))
-    const newBytes = bytesOf(news())
-    const ringPushedBytes = ring.ownBytes + bytesOf(ring.contents)
-    const isFull =
-      ownBytes + ring.ownBytes > MESSAGE_BYTES ||
-      pushedBytes + ringPushedBytes > PUSHED_BYTES ||
-      (newBytes > 0 && ownBytes + ring.ownBytes + sharedBytes + newBytes > MESSAGE_BYTES)
-    if (isFull && ownBytes > 0) {
-      yield message
-      message = { epoch, mailboxes: [], contents: [] }
-      ownBytes = 0
-      sharedBytes = 0
-      pushedBytes = 0
-      known = new Set()
+    if (!hasRoom(packing, ring)) {
+      yield packing.message
+      packing = emptyPacking(epoch)
     }
-    for (const shared of news()) {
-      known.add(shared)
-      message.contents.push(shared.content)
-      sharedBytes += shared.bytes
-    }
-    message.mailboxes.push(ring.mailbox)
-    ownBytes += ring.ownBytes
-    pushedBytes += ringPushedBytes
+    put(packing, ring)
   }
-  if (ownBytes > 0) yield message
+  if (packing.ownBytes > 0) yield packing.message
+}
+
+function emptyPacking(epoch: string): Packing {
+  const message = { epoch, mailboxes: [], contents: [] }
+  return { message, contents: new Set(), ownBytes: 0, sharedBytes: 0, pushedBytes: 0 }
+}
+
+/** What is there already takes nothing; what is new must fit, beside a first ring's, which may be large. */
+function hasRoom(packing: Packing, ring: Ring): boolean {
+  if (packing.ownBytes === 0) return true
+  const ownBytes = packing.ownBytes + ring.ownBytes
+  if (ownBytes > MESSAGE_BYTES || packing.pushedBytes + pushedBytesOf(ring) > PUSHED_BYTES) {
+    return false
+  }
+  const newBytes = bytesOf(newContents(packing, ring))
+  return newBytes === 0 || ownBytes + packing.sharedBytes + newBytes <= MESSAGE_BYTES
+}
+
+function put(packing: Packing, ring: Ring): void {
+  for (const shared of newContents(packing, ring)) {
+    packing.contents.add(shared)
+    packing.message.contents.push(shared.content)
+    packing.sharedBytes += shared.bytes
+  }
+  packing.message.mailboxes.push(ring.mailbox)
+  packing.ownBytes += ring.ownBytes
+  packing.pushedBytes += pushedBytesOf(ring)
+}
+
+function newContents({ contents }: Packing, ring: Ring): readonly Shared[] {
+  return ring.contents.filter((shared) => !contents.has(shared))
+}
+
+function pushedBytesOf({ ownBytes, contents }: Ring): number {
+  return ownBytes + bytesOf(contents)
 }
 
 function ringsOf(appended: readonly NewEntry[]): Ring[] {

@@ -114,6 +114,20 @@ test('what is shared counts for the size of a message, once', () => {
   expect(heard.map((message) => message.contents.length)).toEqual([2])
 })
 
+test('what one message has gateways push is bounded, however small it is itself', () => {
+  const accounts = Array.from({ length: 100 }, () => randomUUID() as AccountId)
+  const content = entryOf(60_000)
+  const messages = heardOf((draft) => {
+    for (const accountId of accounts) {
+      const entry = { accountId, seq: 1, content, sealed: new Uint8Array(60_036) }
+      draft.appended.push({ ...entry, tag: new Uint8Array(8), slots: 1, expiresAtMs: 60_000 })
+    }
+  })
+  const heard = messages.map(({ data }) => Appended.decode(data))
+  expect(heard.map(({ contents }) => contents.length)).toEqual([1, 1, 1])
+  expect(heard.flatMap(({ mailboxes }) => mailboxes.map((one) => one.accountId))).toEqual(accounts)
+})
+
 test('ticks are ranges of exactly what was delivered', () => {
   // Goal: contiguous numbers alone are one range; each sender and recipient has its own.
   const [to, other] = [randomUUID() as AccountId, randomUUID() as AccountId]
