@@ -25,7 +25,7 @@ import {
 import type {} from '../global-setup.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const PROGRAMS = ['gateway', 'migrate', 'secrets']
+const PROGRAMS = ['gateway', 'delivery-fanout', 'migrate', 'secrets']
 const DATABASE = 'twotick_bundles'
 
 let folder: string
