@@ -45,7 +45,7 @@ export const configSchema = z.object({
   trustedProxies: networks('proxies whose X-Forwarded-For says who connects, comma-separated'),
   openingsPerSMax: whole(
     'sessions that one replica opens in a second; others are told when to come back',
-    { default: 40 },
+    { default: 80 },
   ),
   handshakeMs: whole('for a connection to come to a session', { default: 10_000 }),
   silenceMs: whole('of silence, after which a connection ends', { default: 35_000 }),
