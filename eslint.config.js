@@ -7,10 +7,10 @@ const forbiddenSyntax = [
   { selector: 'TSEnumDeclaration', message: 'Sources run unbuilt: no enums.' },
   { selector: 'CatchClause[body.body.length=0]', message: 'No empty catch.' },
 ]
-const oldFunction = {
-  selector: 'AssignmentExpression[left.type="MemberExpression"][right.type=/Function/]',
+const oldFunctions = ['right', 'right.expression'].map((at) => ({
+  selector: `AssignmentExpression[left.type="MemberExpression"][${at}.type=/Function/]`,
   message: 'V8 makes such a function old at once (docs/performance.md): give it a name first.',
-}
+}))
 
 export default tseslint.config(
   { ignores: ['**/node_modules', '**/dist', '**/generated', '.twotick'] },
@@ -40,7 +40,7 @@ export default tseslint.config(
   },
   {
     files: ['{services,packages,clients}/*/src/**'],
-    rules: { 'no-restricted-syntax': ['error', ...forbiddenSyntax, oldFunction] },
+    rules: { 'no-restricted-syntax': ['error', ...forbiddenSyntax, ...oldFunctions] },
   },
   { files: ['*.config.ts', '*.config.js'], rules: { 'no-restricted-exports': 'off' } },
 )

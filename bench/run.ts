@@ -122,9 +122,12 @@ function difference(
   )
 }
 
-/** The run in the middle by throughput. */
+/** The run in the middle: by throughput, or where that is given, by the first tick's p99. */
 export function medianRun(runs: readonly Run[]): Run {
-  const sorted = [...runs].sort((a, b) => a.perSecond - b.perSecond)
+  const [first] = runs
+  const isOpen = first?.workload.startsWith('rate-')
+  const measure = (run: Run) => (isOpen ? (run.firstTick?.p99Ms ?? 0) : run.perSecond)
+  const sorted = [...runs].sort((a, b) => measure(a) - measure(b))
   const middle = sorted[Math.floor((sorted.length - 1) / 2)]
   if (middle === undefined) throw new Error('no run')
   return middle

@@ -6,7 +6,10 @@ import pg from 'pg'
 
 const FILES = 64 // what Postgres keeps by default (max_wal_size)
 
-/** Has the log's next GiB go into files that were used before. Takes 3 s, and a superuser. */
+/**
+ * Has what the log has next, half a GiB and up to one, go into files that were used before (a
+ * checkpoint that Postgres makes by itself meanwhile takes some again). Takes 3 s, and a superuser.
+ */
 export async function useUpLog(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()

@@ -37,7 +37,8 @@ if (unknown.length > 0 || !(seconds > 0)) {
 }
 const chosen = MUTANTS.filter(
   ({ name, test }) =>
-    (positionals.length === 0 || positionals.includes(name)) && !(values.quick && test),
+    (positionals.length === 0 || positionals.includes(name)) &&
+    !(values.quick && test && test.project !== 'unit'),
 )
 if (values.list) {
   for (const { name, breaks } of chosen) console.log(`${name.padEnd(30)} ${breaks}`)

@@ -18,8 +18,8 @@ interface UnderWay {
 }
 
 /**
- * A call's place; empty once its caller has heard. (Not the call itself is in a Map: see in-flight.ts,
- * which knows why.)
+ * A call's place; empty once its caller has heard. It is what is in a Map, and not the call itself:
+ * see in-flight.ts, which knows why.
  */
 interface Place {
   one: UnderWay | undefined

@@ -12,7 +12,7 @@ export const EVERY_GATEWAY = 'gateways'
 /** What is put together into one event; less than a gateway's socket is read at once. */
 const TOGETHER_BYTES = 48 * 1_024
 
-/** What a gateway may have to push for one event, with what is shared in each of its mailboxes. */
+/** What one event has pushed, with what is shared in each of its mailboxes: to one device of each. */
 const PUSHED_BYTES = 2 * 1_024 * 1_024
 
 /** One encoded GatewayEvent and where it is published. */

@@ -21,7 +21,7 @@ const MAILBOX_BYTES_MAX = 512 * 1024
  * collector ran for.
  */
 export const MESSAGE_BYTES = 48 * 1024
-/** What a gateway may have to push for one message, with what is shared in each of its mailboxes. */
+/** What one message has pushed, with what is shared in each of its mailboxes: to one device of each. */
 const PUSHED_BYTES = 2 * 1024 * 1024
 const RING_BYTES = 64
 const COPY_BYTES = 16
