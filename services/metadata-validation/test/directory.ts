@@ -94,6 +94,8 @@ export async function startDirectory(
   const client = clientOf('gateway')
   const expiry = clientOf('expiry')
   const sql = new pg.Pool({ connectionString: database.url, max: 2 })
+  // The database may be dropped while a connection is being closed.
+  sql.on('connect', (client) => client.on('error', () => undefined))
 
   return {
     ...requests(client),
