@@ -6,6 +6,9 @@ import { Redis } from 'ioredis'
 import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
 import { openMeter } from './meter.ts'
+import { makeStringsFast } from './string-prototype.ts'
+
+makeStringsFast()
 
 const FIRST_CONNECTION_MS = 2_000
 
