@@ -12,11 +12,35 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 export const DEVICE_ID_MAX = 32_767
 
 export function isAccountId(text: string): text is AccountId {
-  return UUID.test(text)
+  return isUuid(text)
 }
 
 export function isConversationId(text: string): text is ConversationId {
-  return UUID.test(text)
+  return isUuid(text)
+}
+
+// What a process is asked about are the same accounts and devices again and again. The last answers
+// are kept, each in the place that the end of the id says; a text that was seen is one comparison.
+const PLACES = 8_192
+const knownUuids = new Array<string>(PLACES).fill('')
+const keyAccounts = new Array<string>(PLACES).fill('')
+const keyDevices = new Array<number>(PLACES).fill(0)
+const keys = new Array<string>(PLACES).fill('')
+
+function isUuid(text: string): boolean {
+  const place = placeOf(text, 0)
+  if (text === knownUuids[place] && text !== '') return true
+  if (!UUID.test(text)) return false
+  knownUuids[place] = text
+  return true
+}
+
+function placeOf(id: string, deviceId: number): number {
+  let place = deviceId
+  for (let at = Math.max(0, id.length - 4); at < id.length; at++) {
+    place = place * 23 + id.charCodeAt(at)
+  }
+  return place % PLACES
 }
 
 /** An address that is whole: the message's fields are there and within their bounds. */
@@ -33,8 +57,15 @@ export function parseAddress(address: Address | undefined): DeviceAddress | unde
 }
 
 /** `account/device`: a map key, and how a device is written for a person. */
-export function addressKey(address: Address): string {
-  return `${address.accountId}/${address.deviceId}`
+export function addressKey({ accountId, deviceId }: Address): string {
+  const place = placeOf(accountId, deviceId)
+  const known = keys[place]
+  if (known && keyAccounts[place] === accountId && keyDevices[place] === deviceId) return known
+  const key = `${accountId}/${deviceId}`
+  keyAccounts[place] = accountId
+  keyDevices[place] = deviceId
+  keys[place] = key
+  return key
 }
 
 /** The inverse of `addressKey`; undefined if the text is none. */

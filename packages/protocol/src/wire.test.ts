@@ -137,3 +137,16 @@ test('a frame cut anywhere is read as a shorter one or refused, never beyond its
     expect(() => Up.decode(bytes.subarray(0, length))).toThrow('cut short')
   }
 })
+
+test('an id is the same text each time, and another with the same end is another', () => {
+  const told = (value: string) => {
+    const bytes = new BinaryWriter().string(value).finish()
+    return new BinaryReader(bytes).string()
+  }
+  const one = '00000000-0000-4000-8000-00000000abcd'
+  const other = one.replace('0', '1')
+  const lastButEnd = one.replace('0abcd', '1abcd')
+  for (const id of [one, other, one, lastButEnd, other, one]) expect(told(id)).toBe(id)
+  const notAscii = 'ä'.repeat(18)
+  for (const each of [notAscii, one, notAscii]) expect(told(each)).toBe(each)
+})

@@ -10,6 +10,13 @@ const KEPT_BYTES_MAX = 1_048_576
 /** Up to this length a string is copied character by character, as long as it is ASCII. */
 const SHORT_STRING = 64
 const NESTING_MAX = 100
+const ID_LENGTH = 36
+/** Ids come again and again: the last ones are kept, each in the place that its end says. */
+const KNOWN_IDS = 8_192
+const knownIds = new Array<string>(KNOWN_IDS).fill('')
+
+/** For every field of bytes that has none. */
+export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
@@ -19,6 +26,8 @@ export class BinaryReader {
   readonly buf: Uint8Array
   readonly len: number
   pos = 0
+  /** What the generated code counts nested messages by. Not to be added to each reader later on. */
+  __tsProtoDecodeDepth = 0
 
   constructor(buf: Uint8Array) {
     this.buf = buf
@@ -73,6 +82,23 @@ export class BinaryReader {
     const length = this.uint32()
     const start = this.advance(length)
     if (length > SHORT_STRING) return decoder.decode(this.buf.subarray(start, this.pos))
+    if (length === ID_LENGTH) return this.id(start)
+    return this.shortString(start, length)
+  }
+
+  /** The same one each time while it is kept: with no memory of its own, and its hash known to Maps. */
+  private id(start: number): string {
+    const slot = slotOf(this.buf, start)
+    const known = knownIds[slot] ?? ''
+    let index = 0
+    while (index < known.length && known.charCodeAt(index) === this.buf[start + index]) index += 1
+    if (index === ID_LENGTH) return known
+    const id = this.shortString(start, ID_LENGTH)
+    if (id.length === ID_LENGTH) knownIds[slot] = id
+    return id
+  }
+
+  private shortString(start: number, length: number): string {
     const codes = new Array<number>(length)
     for (let index = 0; index < length; index++) {
       const code = this.buf[start + index] ?? 0
@@ -108,6 +134,13 @@ export class BinaryReader {
     if (this.pos > this.len) throw new RangeError('a message is cut short')
     return start
   }
+}
+
+function slotOf(buf: Uint8Array, start: number): number {
+  const end = start + ID_LENGTH
+  let slot = 0
+  for (let at = end - 4; at < end; at++) slot = slot * 23 + (buf[at] ?? 0)
+  return slot % KNOWN_IDS
 }
 
 // Taken by the writer that begins, given back by `finish`: a writer that begins meanwhile has its own.
@@ -236,8 +269,6 @@ export class BinaryWriter {
     this.buffer = grown
   }
 }
-
-const NO_BYTES = new Uint8Array(0)
 
 const POOL_BYTES = 8_192
 /** Browsers keep and send a view with all that is behind it: each message has its own memory there. */

@@ -5,7 +5,7 @@
 // source: twotick/v1/calls.proto
 
 import { asBuffer } from "../../../as-buffer.ts";
-import { BinaryReader, BinaryWriter } from "../../../wire.ts";
+import { BinaryReader, BinaryWriter, NO_BYTES } from "../../../wire.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -95,7 +95,7 @@ export const CallFrame: MessageFns<CallFrame> = {
 };
 
 function createBaseCall(): Call {
-  return { id: 0, method: "", request: new Uint8Array(0) };
+  return { id: 0, method: "", request: NO_BYTES };
 }
 
 export const Call: MessageFns<Call> = {
@@ -209,7 +209,7 @@ export const AnswerFrame: MessageFns<AnswerFrame> = {
 };
 
 function createBaseAnswer(): Answer {
-  return { id: 0, status: 0, details: "", reply: new Uint8Array(0) };
+  return { id: 0, status: 0, details: "", reply: NO_BYTES };
 }
 
 export const Answer: MessageFns<Answer> = {

@@ -4,7 +4,7 @@
 //   protoc               unknown
 // source: twotick/v1/device.proto
 
-import { BinaryReader, BinaryWriter } from "../../../wire.ts";
+import { BinaryReader, BinaryWriter, NO_BYTES } from "../../../wire.ts";
 import { Refusal, RefusalCode } from "./refusal.ts";
 
 export const protobufPackage = "twotick.v1";
@@ -1182,7 +1182,7 @@ export const Pong: MessageFns<Pong> = {
 };
 
 function createBaseChallenge(): Challenge {
-  return { nonce: new Uint8Array(0) };
+  return { nonce: NO_BYTES };
 }
 
 export const Challenge: MessageFns<Challenge> = {
@@ -1230,7 +1230,7 @@ export const Challenge: MessageFns<Challenge> = {
 function createBaseHello(): Hello {
   return {
     address: undefined,
-    signature: new Uint8Array(0),
+    signature: NO_BYTES,
     clientName: "",
     clientVersion: "",
     features: [],
@@ -1336,7 +1336,7 @@ export const Hello: MessageFns<Hello> = {
 };
 
 function createBaseRegister(): Register {
-  return { handle: "", publicKey: new Uint8Array(0), token: "", signature: new Uint8Array(0), audience: "" };
+  return { handle: "", publicKey: NO_BYTES, token: "", signature: NO_BYTES, audience: "" };
 }
 
 export const Register: MessageFns<Register> = {
@@ -1426,7 +1426,7 @@ export const Register: MessageFns<Register> = {
 };
 
 function createBaseClaim(): Claim {
-  return { publicKey: new Uint8Array(0), signature: new Uint8Array(0), audience: "" };
+  return { publicKey: NO_BYTES, signature: NO_BYTES, audience: "" };
 }
 
 export const Claim: MessageFns<Claim> = {
@@ -1544,7 +1544,7 @@ function createBaseWelcome(): Welcome {
     session: 0,
     epoch: "",
     sentNo: 0,
-    sentTag: new Uint8Array(0),
+    sentTag: NO_BYTES,
     ackedSeq: 0,
     backlog: 0,
     limits: undefined,
@@ -1898,7 +1898,7 @@ export const Goodbye: MessageFns<Goodbye> = {
 };
 
 function createBasePart(): Part {
-  return { address: undefined, ciphertext: new Uint8Array(0) };
+  return { address: undefined, ciphertext: NO_BYTES };
 }
 
 export const Part: MessageFns<Part> = {
@@ -1958,12 +1958,12 @@ function createBaseSend(): Send {
   return {
     no: 0,
     prevNo: 0,
-    tag: new Uint8Array(0),
+    tag: NO_BYTES,
     to: undefined,
     rosterVersion: 0,
     type: 0,
     lifetimeS: 0,
-    ciphertext: new Uint8Array(0),
+    ciphertext: NO_BYTES,
     parts: [],
     trace: undefined,
   };
@@ -2523,7 +2523,7 @@ export const Entry: MessageFns<Entry> = {
 };
 
 function createBaseEnvelope(): Envelope {
-  return { sender: undefined, no: 0, to: undefined, type: 0, ciphertext: new Uint8Array(0) };
+  return { sender: undefined, no: 0, to: undefined, type: 0, ciphertext: NO_BYTES };
 }
 
 export const Envelope: MessageFns<Envelope> = {
@@ -3130,7 +3130,7 @@ export const StatusQuery: MessageFns<StatusQuery> = {
 };
 
 function createBaseStatusItem(): StatusItem {
-  return { no: 0, tag: new Uint8Array(0) };
+  return { no: 0, tag: NO_BYTES };
 }
 
 export const StatusItem: MessageFns<StatusItem> = {
@@ -3347,7 +3347,7 @@ export const Resync: MessageFns<Resync> = {
 };
 
 function createBaseSignalUp(): SignalUp {
-  return { accountId: "", ciphertext: new Uint8Array(0) };
+  return { accountId: "", ciphertext: NO_BYTES };
 }
 
 export const SignalUp: MessageFns<SignalUp> = {
@@ -3404,7 +3404,7 @@ export const SignalUp: MessageFns<SignalUp> = {
 };
 
 function createBaseSignalDown(): SignalDown {
-  return { sender: undefined, ciphertext: new Uint8Array(0) };
+  return { sender: undefined, ciphertext: NO_BYTES };
 }
 
 export const SignalDown: MessageFns<SignalDown> = {
@@ -3937,7 +3937,7 @@ export const Contact: MessageFns<Contact> = {
 };
 
 function createBaseDevice(): Device {
-  return { address: undefined, publicKey: new Uint8Array(0), primary: false, name: "", seenAtMs: 0 };
+  return { address: undefined, publicKey: NO_BYTES, primary: false, name: "", seenAtMs: 0 };
 }
 
 export const Device: MessageFns<Device> = {
@@ -4108,7 +4108,7 @@ export const DeviceList: MessageFns<DeviceList> = {
 };
 
 function createBaseLinkDevice(): LinkDevice {
-  return { publicKey: new Uint8Array(0), name: "", signature: new Uint8Array(0), evictDeviceId: 0 };
+  return { publicKey: NO_BYTES, name: "", signature: NO_BYTES, evictDeviceId: 0 };
 }
 
 export const LinkDevice: MessageFns<LinkDevice> = {
@@ -4314,7 +4314,7 @@ export const Done: MessageFns<Done> = {
 };
 
 function createBaseCreateConversation(): CreateConversation {
-  return { requestKey: new Uint8Array(0), accountIds: [] };
+  return { requestKey: NO_BYTES, accountIds: [] };
 }
 
 export const CreateConversation: MessageFns<CreateConversation> = {
@@ -4954,7 +4954,7 @@ export const KeyPackages: MessageFns<KeyPackages> = {
 };
 
 function createBaseKeyPackage(): KeyPackage {
-  return { address: undefined, package: new Uint8Array(0) };
+  return { address: undefined, package: NO_BYTES };
 }
 
 export const KeyPackage: MessageFns<KeyPackage> = {

@@ -5,7 +5,7 @@
 // source: twotick/v1/envelope_store.proto
 
 import { asBuffer } from "../../../as-buffer.ts";
-import { BinaryReader, BinaryWriter } from "../../../wire.ts";
+import { BinaryReader, BinaryWriter, NO_BYTES } from "../../../wire.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -466,12 +466,12 @@ function createBaseAppend(): Append {
     session: 0,
     no: 0,
     prevNo: 0,
-    tag: new Uint8Array(0),
+    tag: NO_BYTES,
     to: undefined,
     type: 0,
     lifetimeS: 0,
     recipientAccountIds: [],
-    ciphertext: new Uint8Array(0),
+    ciphertext: NO_BYTES,
     parts: [],
     trace: undefined,
   };
@@ -1271,7 +1271,7 @@ export const OpenSessionReply: MessageFns<OpenSessionReply> = {
 };
 
 function createBaseSessionOpened(): SessionOpened {
-  return { session: 0, sentNo: 0, sentTag: new Uint8Array(0), ackedSeq: 0, headSeq: 0 };
+  return { session: 0, sentNo: 0, sentTag: NO_BYTES, ackedSeq: 0, headSeq: 0 };
 }
 
 export const SessionOpened: MessageFns<SessionOpened> = {
@@ -1686,7 +1686,7 @@ function createBaseStoredEnvelope(): StoredEnvelope {
     no: 0,
     to: undefined,
     type: 0,
-    ciphertext: new Uint8Array(0),
+    ciphertext: NO_BYTES,
     parts: [],
     trace: undefined,
   };

@@ -4,7 +4,7 @@
 //   protoc               unknown
 // source: twotick/v1/event.proto
 
-import { BinaryReader, BinaryWriter } from "../../../wire.ts";
+import { BinaryReader, BinaryWriter, NO_BYTES } from "../../../wire.ts";
 import { Address, Range } from "./device.ts";
 import { StoredEntry, StoredEnvelope } from "./envelope_store.ts";
 
@@ -440,7 +440,7 @@ export const TraceHops: MessageFns<TraceHops> = {
 };
 
 function createBaseTraceHop(): TraceHop {
-  return { number: 0, context: new Uint8Array(0) };
+  return { number: 0, context: NO_BYTES };
 }
 
 export const TraceHop: MessageFns<TraceHop> = {
@@ -633,7 +633,7 @@ export const Tick: MessageFns<Tick> = {
 };
 
 function createBaseSignalSent(): SignalSent {
-  return { sender: undefined, accountId: "", ciphertext: new Uint8Array(0) };
+  return { sender: undefined, accountId: "", ciphertext: NO_BYTES };
 }
 
 export const SignalSent: MessageFns<SignalSent> = {

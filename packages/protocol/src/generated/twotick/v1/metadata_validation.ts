@@ -5,7 +5,7 @@
 // source: twotick/v1/metadata_validation.proto
 
 import { asBuffer } from "../../../as-buffer.ts";
-import { BinaryReader, BinaryWriter } from "../../../wire.ts";
+import { BinaryReader, BinaryWriter, NO_BYTES } from "../../../wire.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -581,9 +581,9 @@ export const SendAccepted: MessageFns<SendAccepted> = {
 function createBaseAuthenticateRequest(): AuthenticateRequest {
   return {
     address: undefined,
-    nonce: new Uint8Array(0),
+    nonce: NO_BYTES,
     audience: "",
-    signature: new Uint8Array(0),
+    signature: NO_BYTES,
     clientName: "",
     clientVersion: "",
   };
@@ -793,12 +793,12 @@ export const Authenticated: MessageFns<Authenticated> = {
 
 function createBaseRegisterAccountRequest(): RegisterAccountRequest {
   return {
-    nonce: new Uint8Array(0),
+    nonce: NO_BYTES,
     audience: "",
     handle: "",
-    publicKey: new Uint8Array(0),
+    publicKey: NO_BYTES,
     token: "",
-    signature: new Uint8Array(0),
+    signature: NO_BYTES,
   };
 }
 
@@ -900,7 +900,7 @@ export const RegisterAccountRequest: MessageFns<RegisterAccountRequest> = {
 };
 
 function createBaseClaimDeviceRequest(): ClaimDeviceRequest {
-  return { nonce: new Uint8Array(0), audience: "", publicKey: new Uint8Array(0), signature: new Uint8Array(0) };
+  return { nonce: NO_BYTES, audience: "", publicKey: NO_BYTES, signature: NO_BYTES };
 }
 
 export const ClaimDeviceRequest: MessageFns<ClaimDeviceRequest> = {
