@@ -11,9 +11,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'tick-before-commit',
     breaks: 'No first tick before commit.',
     file: `${STORE}/store.ts`,
-    find: 'return settled(epoch, async () => batches.submit(write, bytesOf(sending)))',
-    replace: `void settled(epoch, async () => batches.submit(write, bytesOf(sending)))
-      return Promise.resolve({ epoch, outcome: { $case: 'stored', value: { acceptedAtMs: 1 } } })`,
+    find: 'return (await submitted) ?? unknownOf(epoch)',
+    replace: `void submitted
+      return { epoch, outcome: { $case: 'stored', value: { acceptedAtMs: 1 } } }`,
   },
   {
     name: 'ack-on-push',

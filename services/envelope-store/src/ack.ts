@@ -8,7 +8,7 @@
 import { type DeviceAddress, NoticeKind, RefusalCode } from '@twotick/protocol'
 import {
   type Draft,
-  type OwedTick,
+  type Name,
   type Picture,
   removeDone,
   rowsOf,
@@ -24,7 +24,7 @@ export interface Ack {
   readonly seq: number
   readonly failed: ReadonlySet<number>
   /** Whose the entries are, as the gateway pushed them: spares opening what is sealed. */
-  readonly names: ReadonlyMap<number, NonNullable<OwedTick['name']>>
+  readonly names: ReadonlyMap<number, Name>
   /** Of traced entries, by seq: the span of this ack. */
   readonly traces?: ReadonlyMap<number, Uint8Array> | undefined
 }

@@ -10,7 +10,7 @@ import { addressKey, nextSentTag } from '@twotick/protocol'
 import type { SealedContent } from '@twotick/protocol/services'
 import { appendEntry, type Content, type Draft, senderOf } from './draft.ts'
 import { cursorOf, type Mailbox, type Row, slotsOf } from './mailbox.ts'
-import { addToNotice, type Message, type Notices, type Seal, writeNotices } from './notice.ts'
+import { addToNotice, type Notices, type Seal, writeNotices } from './notice.ts'
 import { type Outcome, refused, stored } from './outcome.ts'
 import { findRoom, makeRoom, type Quota } from './room.ts'
 
@@ -22,16 +22,18 @@ export interface Sending {
   readonly prevNo: number
   readonly tag: Uint8Array
   readonly lifetimeS: number
-  readonly copies: ReadonlyMap<AccountId, Copy>
+  /** One for each recipient account. */
+  readonly copies: readonly Copy[]
   /** For the sender's other devices; sealed only if there are any. */
   readonly ownContent: SealedContent
   /** What that takes, at most. */
   readonly ownBytesMax: number
   /** Of a traced envelope: the span of this append. */
-  readonly trace?: Uint8Array
+  readonly trace?: Uint8Array | undefined
 }
 
 export interface Copy extends Content {
+  readonly accountId: AccountId
   /** The devices that have a part; undefined: it is for all. */
   readonly deviceIds: readonly number[] | undefined
 }
@@ -66,28 +68,29 @@ export function judgeAppend(draft: Draft, sending: Sending, rules: AppendRules):
 
   const plan = planDelivery(draft, sending, own, rules)
   if ('$case' in plan) return plan
-  for (const { mailbox, leaving, ...entry } of plan.deliveries) {
+  for (const { mailbox, content, slots, leaving } of plan.deliveries) {
     makeRoom(draft, mailbox, leaving)
-    appendEntry(draft, mailbox, entry)
+    appendEntry(draft, mailbox, content, { slots, expiresAtMs: plan.expiresAtMs })
   }
-  writeNotices(draft, plan.notices, rules.seal)
-  draft.tally.accepted += sending.copies.size
+  if (plan.notices !== undefined) writeNotices(draft, plan.notices, rules.seal)
+  draft.tally.accepted += sending.copies.length
   sender.sentNo = sending.no
   sender.sentTag = nextSentTag(sender.sentTag, sending.tag)
   draft.changedSenders.add(addressKey(sending.sender))
   return stored(picture.nowMs)
 }
 
-interface Delivery extends Content {
+interface Delivery {
   readonly mailbox: Mailbox
+  readonly content: Content
   readonly slots: number
-  readonly expiresAtMs: number
   readonly leaving: readonly Row[]
 }
 
 interface Plan {
   readonly deliveries: Delivery[]
-  readonly notices: Notices
+  readonly expiresAtMs: number
+  notices: Notices | undefined
 }
 
 /** Where the send goes and what must leave for it; or why it cannot go. Changes nothing. */
@@ -99,8 +102,11 @@ function planDelivery(
 ): Plan | Outcome {
   const { nowMs, mailboxes, rooms } = draft.picture
   const expiresAtMs = nowMs + sending.lifetimeS * 1000
-  const message: Message = sending
-  const plan: Plan = { deliveries: [], notices: new Map() }
+  const plan: Plan = { deliveries: [], expiresAtMs, notices: undefined }
+  const addNotice = (accountId: AccountId, kind: NoticeKind) => {
+    plan.notices ??= new Map()
+    addToNotice(plan.notices, { message: sending, kind, closing: true }, accountId)
+  }
 
   const ownCopy = sealOwnCopy(sending, own, rules.seal)
   const ownLeaving = findRoom(rooms, own, ownCopy?.sealed.length ?? 0, rules.quota)
@@ -109,26 +115,24 @@ function planDelivery(
     return refused(RefusalCode.OWN_MAILBOX_FULL, detail, OWN_MAILBOX_FULL_RETRY_MS)
   }
   if (ownCopy !== undefined) {
-    plan.deliveries.push({ ...ownCopy, mailbox: own, slots: 0, expiresAtMs, leaving: ownLeaving })
+    plan.deliveries.push({ mailbox: own, content: ownCopy, slots: 0, leaving: ownLeaving })
   }
 
-  for (const [accountId, { deviceIds, ...content }] of sending.copies) {
-    const mailbox = mailboxes.get(accountId)
-    const slots = mailbox === undefined ? 0 : slotsOf(mailbox, deviceIds)
+  for (const copy of sending.copies) {
+    const mailbox = mailboxes.get(copy.accountId)
+    const slots = mailbox === undefined ? 0 : slotsOf(mailbox, copy.deviceIds)
     if (mailbox === undefined || slots === 0) {
-      const about = { message, kind: NoticeKind.UNDELIVERABLE, closing: true }
-      addToNotice(plan.notices, about, accountId)
+      addNotice(copy.accountId, NoticeKind.UNDELIVERABLE)
       continue
     }
-    const leaving = findRoom(rooms, mailbox, content.sealed.length, rules.quota)
+    const leaving = findRoom(rooms, mailbox, copy.sealed.length, rules.quota)
     if (leaving !== undefined) {
-      plan.deliveries.push({ ...content, mailbox, slots, expiresAtMs, leaving })
-    } else if (sending.copies.size === 1) {
+      plan.deliveries.push({ mailbox, content: copy, slots, leaving })
+    } else if (sending.copies.length === 1) {
       const detail = "the recipient's mailbox is full"
       return refused(RefusalCode.MAILBOX_FULL, detail, MAILBOX_FULL_RETRY_MS)
     } else {
-      const about = { message, kind: NoticeKind.LEFT_OUT, closing: true }
-      addToNotice(plan.notices, about, accountId)
+      addNotice(copy.accountId, NoticeKind.LEFT_OUT)
     }
   }
   return plan

@@ -20,7 +20,7 @@ export interface Batches<I, O> {
 interface Waiting<I, O> {
   readonly item: I
   readonly bytes: number
-  readonly settle: (outcome: Promise<O>) => void
+  readonly resolve: (outcome: O) => void
 }
 
 export interface BatchWork<I, O> {
@@ -28,11 +28,13 @@ export interface BatchWork<I, O> {
   readonly run: (items: readonly I[]) => Promise<readonly O[]>
   /** Whether one item may have failed the batch: then each is run by itself. */
   readonly isOfOneItem: (error: unknown) => boolean
+  /** The outcome of an item whose batch has failed. */
+  readonly failed: (item: I, error: unknown) => O
 }
 
 export function createBatches<I, O>(
   limits: BatchLimits,
-  { run, isOfOneItem }: BatchWork<I, O>,
+  { run, isOfOneItem, failed }: BatchWork<I, O>,
 ): Batches<I, O> {
   let queue: Waiting<I, O>[] = []
   let queueBytes = 0
@@ -64,12 +66,12 @@ export function createBatches<I, O>(
   async function finish(batch: readonly Waiting<I, O>[]): Promise<void> {
     try {
       const outcomes = await run(batch.map((waiting) => waiting.item))
-      batch.forEach(({ settle }, index) => settle(Promise.resolve(outcomes[index] as O)))
+      batch.forEach(({ resolve }, index) => resolve(outcomes[index] as O))
     } catch (error) {
       if (batch.length > 1 && isOfOneItem(error)) {
         for (const waiting of batch) await finish([waiting])
       } else {
-        for (const { settle } of batch) settle(Promise.reject(error as Error))
+        for (const { item, resolve } of batch) resolve(failed(item, error))
       }
     }
   }
@@ -81,7 +83,7 @@ export function createBatches<I, O>(
       }
       queueBytes += bytes
       const { promise, resolve } = Promise.withResolvers<O>()
-      queue.push({ item, bytes, settle: resolve })
+      queue.push({ item, bytes, resolve })
       working ??= work()
       return promise
     },

@@ -16,12 +16,16 @@ interface ElementType<T> {
   readonly write: WriteElement<T>
 }
 
-/** One-dimensional, from 1; an empty array has no dimension: 12 bytes. */
+/**
+ * One-dimensional, from 1; an empty array has no dimension: 12 bytes. By index: for arrays of so many
+ * kinds an iterator is not compiled away, and makes an object for each element.
+ */
 function encode<T>({ oid, bytes, write }: ElementType<T>, elements: readonly (T | null)[]): Buffer {
   const header = elements.length === 0 ? 12 : 20
   let size = header
   let hasNull = 0
-  for (const element of elements) {
+  for (let index = 0; index < elements.length; index++) {
+    const element = elements[index] as T | null
     if (element === null) hasNull = 1
     size += 4 + (element === null ? 0 : bytes(element))
   }
@@ -33,7 +37,8 @@ function encode<T>({ oid, bytes, write }: ElementType<T>, elements: readonly (T 
   buffer.writeInt32BE(elements.length, 12)
   buffer.writeInt32BE(1, 16)
   let at = header
-  for (const element of elements) {
+  for (let index = 0; index < elements.length; index++) {
+    const element = elements[index] as T | null
     at = buffer.writeInt32BE(element === null ? -1 : bytes(element), at)
     if (element !== null) at = write(buffer, element, at)
   }

@@ -4,7 +4,7 @@
 import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protocol'
 import { Appended, type Tick, TicksDelivered } from '@twotick/protocol/services'
 import { appendedMessages, MESSAGE_BYTES } from './appended-messages.ts'
-import type { Draft, OwedTick } from './draft.ts'
+import type { Draft, Name, OwedTick } from './draft.ts'
 import { onCommitted, onUnpublished } from './events.ts'
 import { hopsOfTicks } from './traces.ts'
 
@@ -51,8 +51,6 @@ export function ticksOf(owed: readonly OwedTick[]): Tick[] {
     return traces === undefined ? tick : { ...tick, traces }
   })
 }
-
-type Name = NonNullable<OwedTick['name']>
 
 function rangesOf(nos: number[]): { first: number; last: number }[] {
   const ranges: { first: number; last: number }[] = []

@@ -36,13 +36,19 @@ export interface NewEntry extends Content {
   readonly expiresAtMs: number | undefined
 }
 
+/** A message by its name, as its entries are told. */
+export interface Name {
+  readonly sender: DeviceAddress
+  readonly no: number
+  readonly trace?: Uint8Array | undefined
+}
+
 /** A second tick: whose send has reached a device of `recipientAccountId`. */
 export interface OwedTick {
   readonly recipientAccountId: AccountId
   readonly seq: number
   /** undefined: to be read from the row before it is removed */
-  name:
-    { readonly sender: DeviceAddress; readonly no: number; readonly trace?: Uint8Array } | undefined
+  name: Name | undefined
 }
 
 export interface Draft {
@@ -81,21 +87,22 @@ export function createPicture(nowMs: number): Picture {
 export function appendEntry(
   draft: Draft,
   mailbox: Mailbox,
-  entry: Content & { slots: number; expiresAtMs: number | undefined },
+  { tag, content, sealed }: Content,
+  { slots, expiresAtMs }: Pick<NewEntry, 'slots' | 'expiresAtMs'>,
 ): void {
   mailbox.headSeq += 1
-  mailbox.bytes += entry.sealed.length
+  mailbox.bytes += sealed.length
   const { accountId, headSeq: seq } = mailbox
-  draft.appended.push({ ...entry, accountId, seq })
+  draft.appended.push({ accountId, seq, tag, content, sealed, slots, expiresAtMs })
   draft.changedMailboxes.add(accountId)
   const room = draft.picture.rooms.get(accountId)
   if (room !== undefined) {
-    const isNotice = entry.expiresAtMs === undefined
+    const isNotice = expiresAtMs === undefined
     room.entries += 1
-    room.bytes += entry.sealed.length
+    room.bytes += sealed.length
     // What owes no tick makes room at once, also for what comes behind it in this transaction.
-    if (entry.slots === 0 && !isNotice) {
-      room.delivered.push({ seq, slots: 0, bytes: entry.sealed.length, isNotice })
+    if (slots === 0 && !isNotice) {
+      room.delivered.push({ seq, slots: 0, bytes: sealed.length, isNotice })
     }
   }
 }

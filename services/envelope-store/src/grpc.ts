@@ -22,8 +22,10 @@ export function answerGrpc(store: Store): Implementation<EnvelopeStoreService> {
     write: async ({ epoch, appends, acks }, answer) => {
       const replies = collectReplies(answer)
       await Promise.all([
-        ...appends.map(async (append) => replies.add(append.id, await store.append(epoch, append))),
-        ...acks.map(async (ack) => replies.add(ack.id, await store.ack(epoch, ack))),
+        ...appends.map((append) =>
+          store.append(epoch, append).then((written) => replies.add(append.id, written)),
+        ),
+        ...acks.map((ack) => store.ack(epoch, ack).then((written) => replies.add(ack.id, written))),
       ])
       replies.flush()
     },

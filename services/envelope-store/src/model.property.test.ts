@@ -128,7 +128,7 @@ function send(
   }
   const recipients = to.filter((accountId) => accountId !== from)
   const copy = { tag, content, sealed: seal(), deviceIds: undefined }
-  const copies = new Map(recipients.map((accountId) => [accountId, copy]))
+  const copies = recipients.map((accountId) => ({ accountId, ...copy }))
   countRooms(model)
   const draft = createDraft(model.picture)
   const own = { ownContent: content, ownBytesMax: 10 }

@@ -16,7 +16,7 @@ export interface Message {
   readonly no: number
   readonly tag: Uint8Array
   /** Of a traced envelope: the span of its append. */
-  readonly trace?: Uint8Array
+  readonly trace?: Uint8Array | undefined
 }
 
 export interface NoticeDraft {
@@ -56,7 +56,7 @@ export function writeNotices(draft: Draft, notices: Notices, seal: Seal): number
     if (mailbox === undefined || slotsOf(mailbox) === 0) continue
     const content = noticeContent(notice, no, draft.picture.nowMs)
     const sealed = seal(sender.accountId, tag, content)
-    appendEntry(draft, mailbox, { tag, content, sealed, slots: 0, expiresAtMs: undefined })
+    appendEntry(draft, mailbox, { tag, content, sealed }, { slots: 0, expiresAtMs: undefined })
     written += 1
   }
   notices.clear()

@@ -24,6 +24,8 @@ export interface Demand {
   bytes: number
 }
 
+const NONE: readonly Row[] = []
+
 /** Whether a mailbox must be counted before the batch is judged. */
 export function mayOverflow(mailbox: Mailbox, demand: Demand, quota: Quota): boolean {
   return (
@@ -43,7 +45,7 @@ export function findRoom(
   quota: Quota,
 ): readonly Row[] | undefined {
   const room = rooms.get(mailbox.accountId)
-  if (room === undefined) return []
+  if (room === undefined) return NONE
   let entriesOver = room.entries + 1 - quota.entriesMax
   let bytesOver = room.bytes + bytes - quota.bytesMax
   let leaving = 0
@@ -59,6 +61,7 @@ export function findRoom(
 
 /** Removes what `findRoom` found. */
 export function makeRoom(draft: Draft, mailbox: Mailbox, leaving: readonly Row[]): void {
+  if (leaving.length === 0) return
   for (const row of leaving) removeRow(draft, mailbox, row)
   draft.picture.rooms.get(mailbox.accountId)?.delivered.splice(0, leaving.length)
 }

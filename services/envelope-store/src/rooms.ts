@@ -105,13 +105,18 @@ function cursorsOf(mailboxes: readonly Mailbox[]): Buffer[] {
 function demandsOf(sendings: readonly Sending[]): Map<AccountId, Demand> {
   const demands = new Map<AccountId, Demand>()
   const add = (accountId: AccountId, entries: number, bytes: number) => {
-    const demand = demands.get(accountId) ?? { entries: 0, bytes: 0 }
-    demands.set(accountId, { entries: demand.entries + entries, bytes: demand.bytes + bytes })
+    const demand = demands.get(accountId)
+    if (demand === undefined) {
+      demands.set(accountId, { entries, bytes })
+    } else {
+      demand.entries += entries
+      demand.bytes += bytes
+    }
   }
   for (const { sender, copies, ownBytesMax } of sendings) {
-    const noticeBytes = NOTICES_OF_SEND * NOTICE_BYTES + copies.size * NOTICE_RECIPIENT_BYTES
+    const noticeBytes = NOTICES_OF_SEND * NOTICE_BYTES + copies.length * NOTICE_RECIPIENT_BYTES
     add(sender.accountId, 1 + NOTICES_OF_SEND, ownBytesMax + noticeBytes)
-    for (const [accountId, { sealed }] of copies) add(accountId, 1, sealed.length)
+    for (const { accountId, sealed } of copies) add(accountId, 1, sealed.length)
   }
   return demands
 }

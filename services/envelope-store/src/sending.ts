@@ -5,6 +5,7 @@ import { type AccountId, isAccountId, parseAddress, type Part, TAG_BYTES } from 
 import type { AckWrite, Append, SealedContent } from '@twotick/protocol/services'
 import type { Ack } from './ack.ts'
 import type { Copy, Sending } from './append.ts'
+import type { Name } from './draft.ts'
 import assert from 'node:assert/strict'
 import { SEAL_BYTES, type Sealer } from './sealed.ts'
 
@@ -12,28 +13,37 @@ import { SEAL_BYTES, type Sealer } from './sealed.ts'
 const METADATA_BYTES_MAX = 256
 const PART_BYTES_MAX = 64
 
+const NO_PARTS: Part[] = []
+const NO_PARTS_OF: ReadonlyMap<string, Part[]> = new Map()
+const NO_DEVICES: readonly number[] = []
+
 /** undefined if a field is missing or out of bounds: a bug of the caller. */
 export function parseAppend(append: Append, sealer: Sealer): Sending | undefined {
+  const { session, no, prevNo, tag, lifetimeS, trace } = append
   const sender = parseAddress(append.sender)
-  const recipients = new Set(append.recipientAccountIds.filter(isAccountId))
+  const { recipientAccountIds: recipients } = append
   if (
     sender === undefined ||
-    append.tag.length !== TAG_BYTES ||
-    append.no < 1 ||
-    append.lifetimeS < 1 ||
-    recipients.size !== append.recipientAccountIds.length
+    tag.length !== TAG_BYTES ||
+    no < 1 ||
+    lifetimeS < 1 ||
+    !recipients.every(isAccountId) ||
+    hasTwice(recipients)
   ) {
     return undefined
   }
-  recipients.delete(sender.accountId)
-  // An empty part is how a sender says that it knows of a device and has nothing for it.
-  const filled = append.parts.filter((part) => part.ciphertext.length > 0)
-  const partsOf = Map.groupBy(filled, (part) => part.address?.accountId ?? '')
-  const copies = copiesOf(append, [...recipients], { partsOf, sealer })
-  const ownParts = partsOf.get(sender.accountId) ?? []
-  const { session, no, prevNo, tag, lifetimeS, trace } = append
+  const others = recipients.filter((accountId) => accountId !== sender.accountId)
+  const partsOf = partsByAccount(append.parts)
+  const ownParts = partsOf.get(sender.accountId) ?? NO_PARTS
   return {
-    ...{ sender, session, no, prevNo, tag, lifetimeS, copies, ...(trace && { trace }) },
+    sender,
+    session,
+    no,
+    prevNo,
+    tag,
+    lifetimeS,
+    trace,
+    copies: copiesOf(append, others, { partsOf, sealer }),
     ownContent: contentFor(append, ownParts),
     ownBytesMax:
       SEAL_BYTES +
@@ -43,31 +53,41 @@ export function parseAppend(append: Append, sealer: Sealer): Sending | undefined
   }
 }
 
+function hasTwice(accountIds: readonly AccountId[]): boolean {
+  return accountIds.length > 1 && new Set(accountIds).size < accountIds.length
+}
+
+/** An empty part is how a sender says that it knows of a device and has nothing for it. */
+function partsByAccount(parts: readonly Part[]): ReadonlyMap<string, Part[]> {
+  if (parts.length === 0) return NO_PARTS_OF
+  const filled = parts.filter((part) => part.ciphertext.length > 0)
+  return Map.groupBy(filled, (part) => part.address?.accountId ?? '')
+}
+
 /** Those who have no part of their own get the same, which is sealed together. */
 function copiesOf(
   append: Append,
   recipients: readonly AccountId[],
   { partsOf, sealer }: { partsOf: ReadonlyMap<string, Part[]>; sealer: Sealer },
-): Map<AccountId, Copy> {
+): Copy[] {
   const { tag } = append
-  const isForAll = append.parts.length === 0
-  const content = contentFor(append, [])
+  const content = contentFor(append, NO_PARTS)
   const same = recipients.filter((accountId) => !partsOf.has(accountId))
-  const sealedSame = sealer.sealCopies(same, tag, content).values()
-  return new Map(
-    recipients.map((accountId) => {
-      const parts = partsOf.get(accountId)
-      const deviceIds = isForAll ? undefined : (parts ?? []).map(deviceIdOf)
-      if (parts === undefined) {
-        const { value: sealed } = sealedSame.next()
-        assert(sealed !== undefined, 'a copy for each')
-        return [accountId, { tag, content, sealed, deviceIds }]
-      }
-      const own = contentFor(append, parts)
-      const sealed = sealer.seal(accountId, tag, own)
-      return [accountId, { tag, content: own, sealed, deviceIds }]
-    }),
-  )
+  const sealedSame = sealer.sealCopies(same, tag, content)
+  const deviceIds = append.parts.length === 0 ? undefined : NO_DEVICES
+  const copies = same.map((accountId, index): Copy => {
+    const sealed = sealedSame[index]
+    assert(sealed !== undefined, 'a copy for each')
+    return { accountId, tag, content, sealed, deviceIds }
+  })
+  for (const accountId of recipients) {
+    const parts = partsOf.get(accountId)
+    if (parts === undefined) continue
+    const own = contentFor(append, parts)
+    const sealed = sealer.seal(accountId, tag, own)
+    copies.push({ accountId, tag, content: own, sealed, deviceIds: parts.map(deviceIdOf) })
+  }
+  return copies
 }
 
 function contentFor(append: Append, parts: Part[]): SealedContent {
@@ -87,15 +107,12 @@ function deviceIdOf(part: Part): number {
 export function parseAck({ device: address, seq, failed, names }: AckWrite): Ack | undefined {
   const device = parseAddress(address)
   if (device === undefined) return undefined
-  const named: Ack['names'] = new Map(
-    names.flatMap(({ seq, sender: address, no, trace }) => {
-      const sender = parseAddress(address)
-      return sender === undefined ? [] : [[seq, { sender, no, ...(trace && { trace }) }] as const]
-    }),
-  )
-  const ack = { device, seq, failed: new Set(failed), names: named }
-  const traces = tracesOf(names)
-  return traces === undefined ? ack : { ...ack, traces }
+  const named = new Map<number, Name>()
+  for (const { seq, sender: address, no, trace } of names) {
+    const sender = parseAddress(address)
+    if (sender !== undefined) named.set(seq, { sender, no, trace })
+  }
+  return { device, seq, failed: new Set(failed), names: named, traces: tracesOf(names) }
 }
 
 function tracesOf(names: AckWrite['names']): Ack['traces'] {

@@ -44,54 +44,49 @@ export function createStore(resources: StoreResources, config: Config) {
   const warn = logSeldom(log)
   const rules = { quota: config.mailbox, seal: sealer.seal }
   const queue = { queueItemsMax: config.queue.itemsMax, queueBytesMax: config.queue.bytesMax }
+  const work = { isOfOneItem: isBug, failed }
   const batches = createBatches<Write, Written | undefined>(
     { ...config.batch, ...queue },
-    { run: (batch) => writeBatch({ ...resources, rules }, batch), isOfOneItem: isBug },
+    { ...work, run: (batch) => writeBatch({ ...resources, rules }, batch) },
   )
   const failedAcks = createBatches<AckItem, Written>(
     { itemsMax: 1, bytesMax: config.batch.bytesMax, ...queue },
     {
+      ...work,
       run: (items) =>
         Promise.all(items.map(({ ack, epoch }) => writeFailedAck(resources, ack, epoch))),
-      isOfOneItem: isBug,
     },
   )
 
-  /** What cannot be known has the caller's epoch: it is about the caller's own request. */
-  async function settled(epoch: string, submit: () => Promise<Written | undefined>) {
-    try {
-      return (await submit()) ?? { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
-    } catch (error) {
-      if (isBug(error)) log.error({ error }, 'a write has an unknown outcome')
-      else warn('writes have unknown outcomes', { error })
-      onUnknown()
-      return { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
-    }
+  function failed({ epoch }: Write, error: unknown): Written {
+    if (isBug(error)) log.error({ error }, 'a write has an unknown outcome')
+    else warn('writes have unknown outcomes', { error })
+    onUnknown()
+    return unknownOf(epoch)
   }
 
-  function submitAppend(epoch: string, append: Append): Promise<Written> {
+  async function writeAppend(epoch: string, append: Append): Promise<Written> {
     const sending = parseAppend(append, sealer)
-    if (sending === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
-    const write = { kind: 'append', epoch, sending } as const
-    return settled(epoch, async () => batches.submit(write, bytesOf(sending)))
+    if (sending === undefined) return { epoch, outcome: MALFORMED }
+    const submitted = batches.submit({ kind: 'append', epoch, sending }, bytesOf(sending))
+    return (await submitted) ?? unknownOf(epoch)
   }
 
-  function submitAck(epoch: string, write: AckWrite): Promise<Written> {
+  async function writeAck(epoch: string, write: AckWrite): Promise<Written> {
     const ack = parseAck(write)
-    if (ack === undefined) return Promise.resolve({ epoch, outcome: MALFORMED })
+    if (ack === undefined) return { epoch, outcome: MALFORMED }
     const item = { kind: 'ack', epoch, ack } as const
-    return settled(epoch, async () => {
-      const submitted = batches.submit(item, ACK_BYTES)
-      if (submitted === undefined) return undefined
-      return (await submitted) ?? failedAcks.submit(item, ACK_BYTES)
-    })
+    const submitted = batches.submit(item, ACK_BYTES)
+    if (submitted === undefined) return unknownOf(epoch)
+    const written = (await submitted) ?? (await failedAcks.submit(item, ACK_BYTES))
+    return written ?? unknownOf(epoch)
   }
 
   return {
     epoch: () => withQueries(db, async (queries) => queries.epoch),
     append: (epoch: string, append: Append) =>
-      traceAppend(append, (traced) => submitAppend(epoch, traced)),
-    ack: (epoch: string, ack: AckWrite) => traceAck(ack, (traced) => submitAck(epoch, traced)),
+      traceAppend(append, (traced) => writeAppend(epoch, traced)),
+    ack: (epoch: string, ack: AckWrite) => traceAck(ack, (traced) => writeAck(epoch, traced)),
     openSession: (opening: Opening) => openSession(db, opening),
     fetch: (device: DeviceAddress, request: FetchRequest) =>
       fetchEntries({ db, sealer }, device, request),
@@ -116,11 +111,13 @@ function isBug(error: unknown): boolean {
   return postgresFailure(error) === undefined
 }
 
-function bytesOf(sending: Sending): number {
-  return [...sending.copies.values()].reduce(
-    (bytes, copy) => bytes + copy.sealed.length,
-    sending.ownBytesMax,
-  )
+function bytesOf({ copies, ownBytesMax }: Sending): number {
+  return copies.reduce((bytes, { sealed }) => bytes + sealed.length, ownBytesMax)
+}
+
+/** It has the caller's epoch: it is about the caller's own request. */
+function unknownOf(epoch: string): Written {
+  return { epoch, outcome: unknown(UNKNOWN_RETRY_MS) }
 }
 
 const MALFORMED = refused(RefusalCode.MALFORMED, 'a field is missing or out of its bounds')

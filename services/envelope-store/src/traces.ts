@@ -9,7 +9,7 @@ import {
   traceTogether,
 } from '@twotick/chassis'
 import type { AckWrite, Append, MailboxAppended, TraceHops } from '@twotick/protocol/services'
-import type { Draft, OwedTick } from './draft.ts'
+import type { Draft, Name } from './draft.ts'
 import type { Written } from './outcome.ts'
 import type { Write } from './write.ts'
 
@@ -117,9 +117,7 @@ export function hopsOfAppended(mailbox: MailboxAppended): TraceHops | undefined 
 }
 
 /** Where traced second ticks go on; undefined where none is traced. */
-export function hopsOfTicks(
-  names: readonly NonNullable<OwedTick['name']>[],
-): TraceHops | undefined {
+export function hopsOfTicks(names: readonly Name[]): TraceHops | undefined {
   const hops = names.flatMap(({ no, trace }) =>
     trace === undefined ? [] : [{ number: no, context: trace }],
   )

@@ -76,11 +76,13 @@ function accountsOf(acks: readonly AckItem[], appends: readonly AppendItem[]): S
   const accountIds = new Set(acks.map((write) => write.ack.device.accountId))
   for (const { sending } of appends) {
     accountIds.add(sending.sender.accountId)
-    for (const accountId of sending.copies.keys()) accountIds.add(accountId)
+    for (const { accountId } of sending.copies) accountIds.add(accountId)
   }
   return accountIds
 }
 
 function sendersOf(appends: readonly AppendItem[]): Map<string, DeviceAddress> {
-  return new Map(appends.map(({ sending: { sender } }) => [addressKey(sender), sender]))
+  const senders = new Map<string, DeviceAddress>()
+  for (const { sending } of appends) senders.set(addressKey(sending.sender), sending.sender)
+  return senders
 }
