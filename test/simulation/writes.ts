@@ -70,8 +70,8 @@ export function createWrites({ lanes, caller, stores, epochs }: WritesOptions): 
   }
 
   return {
-    append: (epoch, append) => write((store) => store.append(epoch, { id: 0, ...append })),
-    ack: (epoch, ack) => write((store) => store.ack(epoch, { id: 0, ...ack })),
+    append: (epoch, append) => write((store) => store.append(epoch, append)),
+    ack: (epoch, ack) => write((store) => store.ack(epoch, ack)),
     close: () => undefined,
     lose,
     lost(store) {

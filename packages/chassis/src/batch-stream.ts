@@ -15,6 +15,7 @@ import { keepStream, type KeptStreamOptions } from './kept-stream.ts'
 export type { Numbered }
 
 const FRAME_BYTES_MAX = 1_048_576
+const TOO_MUCH = 'too much is in flight'
 
 export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { readonly id: number }>
   extends Pick<KeptStreamOptions<Request, Reply>, 'open' | 'log'>, InFlightBounds {
@@ -46,10 +47,10 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   options: BatchStreamOptions<Item, Request, Reply, Verdict>,
 ): BatchStream<Item, Verdict> {
   // In flight and not sent yet, oldest first.
-  let queue: Question<Item>[] = []
+  let queue: Question<Item, Verdict>[] = []
   let isFlushPlanned = false
   // What was sent last, while it holds up the next frame.
-  let underWay: readonly Question<Item>[] = []
+  let underWay: readonly Question<Item, Verdict>[] = []
   let isClosed = false
   const inFlight = createInFlight<Item, Verdict>(options, () => {
     queue = queue.filter(({ id }) => inFlight.has(id))
@@ -97,14 +98,14 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   }
 
   return {
-    send(item) {
-      if (isClosed) return refused('UNAVAILABLE', 'the stream is closed')
-      const added = inFlight.add(item, options.bytes(item))
-      if (added === undefined) return refused('RESOURCE_EXHAUSTED', 'too much is in flight')
-      queue.push(added.question)
-      planFlush()
-      return added.answer
-    },
+    send: (item) =>
+      new Promise((resolve, reject) => {
+        if (isClosed) return reject(unsent('UNAVAILABLE', 'the stream is closed'))
+        const question = inFlight.add({ item, resolve, reject }, options.bytes(item))
+        if (question === undefined) return reject(unsent('RESOURCE_EXHAUSTED', TOO_MUCH))
+        queue.push(question)
+        planFlush()
+      }),
     close() {
       isClosed = true
       stream.close()
@@ -114,8 +115,8 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   }
 }
 
-function refused(code: 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED', message: string): Promise<never> {
-  return Promise.reject(new Failure(code, message, { hadNoEffect: true }))
+function unsent(code: 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED', message: string): Failure {
+  return new Failure(code, message, { hadNoEffect: true })
 }
 
 /** Splits by bytes, well below what one message may have. */

@@ -2,15 +2,21 @@ import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { leftBy } from '../../../test/heap.ts'
 import { Failure } from './failure.ts'
-import { createInFlight } from './in-flight.ts'
+import { createInFlight, type InFlight } from './in-flight.ts'
 
 const bounds = { deadlineMs: 20, inFlightMax: 2, inFlightBytesMax: 100 }
 const nothing = () => undefined
 
+function ask<T>(inFlight: InFlight<T, number>, item: T, bytes: number) {
+  const { promise: answer, resolve, reject } = Promise.withResolvers<number>()
+  const question = inFlight.add({ item, resolve, reject }, bytes)
+  return question && { question, answer }
+}
+
 test('a verdict settles its own question', async () => {
   const inFlight = createInFlight<string, number>(bounds, nothing)
-  const first = inFlight.add('a', 1)!
-  const second = inFlight.add('b', 1)!
+  const first = ask(inFlight, 'a', 1)!
+  const second = ask(inFlight, 'b', 1)!
   inFlight.answer(second.question.id, 2)
   inFlight.answer(first.question.id, 1)
   expect(await Promise.all([first.answer, second.answer])).toEqual([1, 2])
@@ -19,12 +25,12 @@ test('a verdict settles its own question', async () => {
 
 test('both bounds hold, and what is settled makes room', () => {
   const inFlight = createInFlight<string, number>(bounds, nothing)
-  const large = inFlight.add('large', 90)!
-  expect(inFlight.add('too large', 11)).toBeUndefined()
-  inFlight.add('fits', 10)!.answer.catch(nothing)
-  expect(inFlight.add('one too many', 0)).toBeUndefined()
+  const large = ask(inFlight, 'large', 90)!
+  expect(ask(inFlight, 'too large', 11)).toBeUndefined()
+  ask(inFlight, 'fits', 10)!.answer.catch(nothing)
+  expect(ask(inFlight, 'one too many', 0)).toBeUndefined()
   inFlight.answer(large.question.id, 1)
-  inFlight.add('fits now', 90)!.answer.catch(nothing)
+  ask(inFlight, 'fits now', 90)!.answer.catch(nothing)
   inFlight.rejectAll(new Failure('UNAVAILABLE', 'over'))
   inFlight.close()
 })
@@ -32,8 +38,8 @@ test('both bounds hold, and what is settled makes room', () => {
 test('without a verdict in time a question fails, and says whether it was sent', async () => {
   let expired = 0
   const inFlight = createInFlight<string, number>(bounds, () => (expired += 1))
-  const sent = inFlight.add('sent', 1)!
-  const unsent = inFlight.add('unsent', 1)!
+  const sent = ask(inFlight, 'sent', 1)!
+  const unsent = ask(inFlight, 'unsent', 1)!
   sent.question.isSent = true
   const failures = await Promise.allSettled([sent.answer, unsent.answer])
   expect(failures.map((one) => one.status === 'rejected' && one.reason)).toMatchObject([
@@ -48,10 +54,10 @@ test('without a verdict in time a question fails, and says whether it was sent',
 
 test('the deadline is each question’s own', async () => {
   const inFlight = createInFlight<string, number>(bounds, nothing)
-  const early = inFlight.add('early', 1)!
+  const early = ask(inFlight, 'early', 1)!
   early.answer.catch(nothing)
   await wait(12)
-  const late = inFlight.add('late', 1)!
+  const late = ask(inFlight, 'late', 1)!
   await expect(early.answer).rejects.toBeInstanceOf(Failure)
   expect(inFlight.has(late.question.id)).toBe(true)
   await expect(late.answer).rejects.toBeInstanceOf(Failure)
@@ -60,8 +66,8 @@ test('the deadline is each question’s own', async () => {
 test('all are rejected oldest first', async () => {
   const inFlight = createInFlight<string, number>(bounds, nothing)
   const order: string[] = []
-  inFlight.add('a', 1)!.answer.catch(() => order.push('a'))
-  inFlight.add('b', 1)!.answer.catch(() => order.push('b'))
+  ask(inFlight, 'a', 1)!.answer.catch(() => order.push('a'))
+  ask(inFlight, 'b', 1)!.answer.catch(() => order.push('b'))
   inFlight.rejectAll(new Failure('UNAVAILABLE', 'over'))
   await wait(0)
   expect(order).toEqual(['a', 'b'])
@@ -72,15 +78,15 @@ test('what is settled leaves little', async () => {
   const many = { deadlineMs: 60_000, inFlightMax: 100, inFlightBytesMax: 100 }
   const inFlight = createInFlight<string[], number>(many, nothing)
   const ids: number[] = []
-  async function ask(times: number) {
+  async function askOften(times: number) {
     for (let count = 0; count < times; count++) {
-      ids.push(inFlight.add(new Array<string>(100).fill('x'), 1)!.question.id)
+      ids.push(ask(inFlight, new Array<string>(100).fill('x'), 1)!.question.id)
       if (ids.length === 30) inFlight.answer(ids.shift()!, 1)
       if (count % 100 === 0) await turn()
     }
   }
-  await ask(1_000)
-  expect(await leftBy(() => ask(50_000)), 'of 40 MB').toBeLessThan(14_000_000)
+  await askOften(1_000)
+  expect(await leftBy(() => askOften(50_000)), 'of 40 MB').toBeLessThan(14_000_000)
   for (const id of ids) inFlight.answer(id, 1)
   inFlight.close()
 })

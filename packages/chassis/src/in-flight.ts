@@ -9,8 +9,16 @@ export interface Numbered<Item> {
   readonly item: Item
 }
 
-export interface Question<Item> extends Numbered<Item> {
+/** Who has asked hears once. */
+interface Asked<Item, Verdict> {
+  readonly item: Item
+  readonly resolve: (verdict: Verdict) => void
+  readonly reject: (failure: Failure) => void
+}
+
+export interface Question<Item, Verdict> extends Numbered<Item>, Asked<Item, Verdict> {
   readonly bytes: number
+  readonly expiresAt: number
   isSent: boolean
 }
 
@@ -22,7 +30,7 @@ export interface InFlightBounds {
 
 export interface InFlight<Item, Verdict> {
   /** Takes a question up, to be settled later; undefined at a bound. */
-  add(item: Item, bytes: number): { question: Question<Item>; answer: Promise<Verdict> } | undefined
+  add(asked: Asked<Item, Verdict>, bytes: number): Question<Item, Verdict> | undefined
   has(id: number): boolean
   /** Settles a question; one that is not here (its deadline has passed) is left alone. */
   answer(id: number, verdict: Verdict): void
@@ -31,19 +39,12 @@ export interface InFlight<Item, Verdict> {
   close(): void
 }
 
-interface Asked<Item, Verdict> {
-  readonly question: Question<Item>
-  readonly resolve: (verdict: Verdict) => void
-  readonly reject: (failure: Failure) => void
-}
-
 /**
  * A question's place; empty once it is settled. A Map that many come to and leave gets new tables all
  * the time, and each old one keeps what was in it, places, until a whole collection of the heap.
  */
 interface Place<Item, Verdict> {
-  readonly expiresAt: number
-  asked: Asked<Item, Verdict> | undefined
+  question: Question<Item, Verdict> | undefined
 }
 
 /** `onExpired` is called after some questions were rejected for want of a verdict in time. */
@@ -57,32 +58,33 @@ export function createInFlight<Item, Verdict>(
   // Armed for the question that was the oldest then; undefined while there was none.
   let timer: NodeJS.Timeout | undefined
 
-  function take(id: number): Asked<Item, Verdict> | undefined {
+  function take(id: number): Question<Item, Verdict> | undefined {
     const place = waiting.get(id)
-    const asked = place?.asked
-    if (place === undefined || asked === undefined) return undefined
+    const question = place?.question
+    if (place === undefined || question === undefined) return undefined
     waiting.delete(id)
-    place.asked = undefined
-    bytesInFlight -= asked.question.bytes
-    return asked
+    place.question = undefined
+    bytesInFlight -= question.bytes
+    return question
   }
 
   function reject(id: number, { code, message }: Failure) {
-    const asked = take(id)
-    asked?.reject(new Failure(code, message, { hadNoEffect: !asked.question.isSent }))
+    const question = take(id)
+    question?.reject(new Failure(code, message, { hadNoEffect: !question.isSent }))
   }
 
   function watch() {
+    if (timer !== undefined) return
     const [oldest] = waiting.values()
-    if (timer !== undefined || oldest === undefined) return
-    timer = setTimeout(expire, Math.max(1, oldest.expiresAt - Date.now()))
+    if (oldest?.question === undefined) return
+    timer = setTimeout(expire, Math.max(1, oldest.question.expiresAt - Date.now()))
   }
 
   function expire() {
     timer = undefined
     const now = Date.now()
-    for (const [id, { expiresAt }] of waiting) {
-      if (expiresAt > now) break
+    for (const [id, { question }] of waiting) {
+      if (question !== undefined && question.expiresAt > now) break
       reject(id, new Failure('DEADLINE_EXCEEDED', 'no verdict in time'))
     }
     onExpired()
@@ -90,16 +92,15 @@ export function createInFlight<Item, Verdict>(
   }
 
   return {
-    add(item, bytes) {
+    add({ item, resolve, reject }, bytes) {
       if (waiting.size >= inFlightMax || bytesInFlight + bytes > inFlightBytesMax) return undefined
-      const question = { id: ++lastId, item, bytes, isSent: false }
+      const id = ++lastId
+      const expiresAt = Date.now() + deadlineMs
+      const question = { id, item, resolve, reject, bytes, expiresAt, isSent: false }
       bytesInFlight += bytes
-      const answer = new Promise<Verdict>((resolve, reject) => {
-        const expiresAt = Date.now() + deadlineMs
-        waiting.set(question.id, { expiresAt, asked: { question, resolve, reject } })
-      })
+      waiting.set(id, { question })
       watch()
-      return { question, answer }
+      return question
     },
     has: (id) => waiting.has(id),
     answer: (id, verdict) => take(id)?.resolve(verdict),

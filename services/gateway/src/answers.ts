@@ -2,6 +2,7 @@
 // them, and how their answers become frames.
 
 import type { Refusal, Send } from '@twotick/protocol'
+import type { Append, SendMetadata } from '@twotick/protocol/services'
 import type { GatewayEvents } from './events.ts'
 import type { OpenedSession } from './handshake.ts'
 import { createIntake, type Intake } from './intake.ts'
@@ -42,9 +43,20 @@ export function openIntake(
       },
       append: (send, { recipientAccountIds, lifetimeS }) => {
         const { no, prevNo, tag, to, type, ciphertext, parts } = send
-        const content = { no, prevNo, tag, to, type, ciphertext, parts }
-        const resolved = { recipientAccountIds, lifetimeS }
-        const append = { sender: device, session, ...content, ...resolved }
+        const append: Append = {
+          id: 0,
+          sender: device,
+          session,
+          no,
+          prevNo,
+          tag,
+          to,
+          type,
+          lifetimeS,
+          recipientAccountIds,
+          ciphertext,
+          parts,
+        }
         if (send.trace === undefined) return writes.append(epoch, append)
         return traceCall('append', send.trace, (trace) =>
           writes.append(epoch, { ...append, trace }),
@@ -101,10 +113,18 @@ function gatherStored(socket: DeviceSocket) {
   }
 }
 
-function metadataOf({ device, clientVersion }: OpenedSession, send: Send) {
+function metadataOf({ device, clientVersion }: OpenedSession, send: Send): SendMetadata {
   const { to, rosterVersion, type, lifetimeS, ciphertext, parts } = send
-  const bytes = parts.reduce((sum, part) => sum + part.ciphertext.length, ciphertext.length)
-  const addresses = parts.flatMap(({ address }) => address ?? [])
-  const content = { to, rosterVersion, type, lifetimeS, bytes, parts: addresses }
-  return { sender: device, clientVersion, ...content, isSignal: false }
+  return {
+    id: 0,
+    sender: device,
+    clientVersion,
+    to,
+    rosterVersion,
+    type,
+    lifetimeS,
+    bytes: parts.reduce((sum, part) => sum + part.ciphertext.length, ciphertext.length),
+    parts: parts.flatMap(({ address }) => address ?? []),
+    isSignal: false,
+  }
 }

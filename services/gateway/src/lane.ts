@@ -107,10 +107,13 @@ export function afterOutcome(
   }
 }
 
+const NONE: readonly LaneSend[] = []
+
 /** What goes to the store now, in order: nothing passes one that has no verdict yet. */
-export function appendable(lane: readonly LaneSend[]): LaneSend[] {
+export function appendable(lane: readonly LaneSend[]): readonly LaneSend[] {
+  if (!lane.some(({ state }) => state.at === 'accepted')) return NONE
+  if (lane.some(({ state }) => state.at === 'unsettled')) return NONE
   const found: LaneSend[] = []
-  if (lane.some(({ state }) => state.at === 'unsettled')) return found
   for (const each of lane) {
     if (each.state.at === 'held' || each.state.at === 'validating') break
     if (each.state.at === 'accepted') found.push(each)

@@ -70,7 +70,7 @@ export async function putAck(
   { device, epoch }: Asker,
   { seq, failed, names }: Action & { do: 'ack' },
 ): Promise<Answered> {
-  const outcome = await writes.ack(epoch, { device, seq, failed, names })
+  const outcome = await writes.ack(epoch, { id: 0, device, seq, failed, names })
   if (outcome.$case === 'refusal') return { on: 'refused', refusal: outcome.value }
   if (outcome.$case !== 'acked') return { on: 'ack-failed' }
   return { on: 'acked', ackedSeq: outcome.value.ackedSeq }

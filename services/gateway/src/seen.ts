@@ -21,7 +21,7 @@ export function seenBy(device: DeviceAddress, stored: StoredEntry): SeenEntry {
     acceptedAtMs,
     content: { $case: 'envelope', value: { sender, no, to, type, ciphertext } },
   }
-  const name = { seq, sender, no, ...(trace && { trace }) }
+  const name = { seq, sender, no, trace }
   return { seq, entry, bytes: ENVELOPE_BYTES + ciphertext.length, name }
 }
 

@@ -33,6 +33,7 @@ export function createSignals(parts: {
   ) {
     const { accountId, ciphertext } = signal
     const verdict = await validation.validate({
+      id: 0,
       sender: device,
       clientVersion,
       to: { to: { $case: 'accountId', value: accountId } },

@@ -1,7 +1,7 @@
 // The way to the store for appends and acks of all sessions, and to the validation for their sends:
 // one batched stream each.
 
-import { batchStream, Failure, type Logger } from '@twotick/chassis'
+import { batchStream, Failure, type Logger, type Numbered } from '@twotick/chassis'
 import type {
   AckWrite,
   Append,
@@ -25,18 +25,19 @@ export interface StreamBounds {
 export type Outcome = NonNullable<Verdict['outcome']> | { $case: 'unsent' }
 
 export interface Writes {
-  append(epoch: string, append: Omit<Append, 'id'>): Promise<Outcome>
-  ack(epoch: string, ack: Omit<AckWrite, 'id'>): Promise<Outcome>
+  /** Gives it its id. */
+  append(epoch: string, append: Append): Promise<Outcome>
+  /** Gives it its id. */
+  ack(epoch: string, ack: AckWrite): Promise<Outcome>
   close(): void
 }
 
-type Write = { readonly epoch: string } & (
-  { readonly append: Omit<Append, 'id'> } | { readonly ack: Omit<AckWrite, 'id'> }
-)
+type Write = { readonly epoch: string } & ({ readonly append: Append } | { readonly ack: AckWrite })
 
 /** Before a write whose outcome is unknown is repeated. */
 const REPEAT_MS = 100
 
+const UNSENT: Outcome = { $case: 'unsent' }
 const UNKNOWN: Outcome = { $case: 'unknown', value: { retryAfterMs: REPEAT_MS } }
 
 export function openWrites(
@@ -58,15 +59,7 @@ export function openWrites(
     holdsUp: (write) => !('ack' in write && write.ack.failed.length > 0),
   })
 
-  async function write(item: Write): Promise<Outcome> {
-    try {
-      const { outcome } = await stream.send(item)
-      return outcome ?? UNKNOWN
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      return error.hadNoEffect ? { $case: 'unsent' } : UNKNOWN
-    }
-  }
+  const write = (item: Write) => stream.send(item).then(outcomeOf, outcomeOfFailure)
 
   return {
     append: (epoch, append) => write({ epoch, append }),
@@ -75,8 +68,17 @@ export function openWrites(
   }
 }
 
+function outcomeOf({ outcome }: Verdict): Outcome {
+  return outcome ?? UNKNOWN
+}
+
+function outcomeOfFailure(error: unknown): Outcome {
+  if (!(error instanceof Failure)) throw error
+  return error.hadNoEffect ? UNSENT : UNKNOWN
+}
+
 /** A frame has one epoch: as a rule there is one. */
-function writeFrames(items: readonly { readonly id: number; readonly item: Write }[]) {
+function writeFrames(items: readonly Numbered<Write>[]) {
   const frames: WriteRequest[] = []
   for (const { id, item } of items) {
     let frame = frames.at(-1)
@@ -84,10 +86,16 @@ function writeFrames(items: readonly { readonly id: number; readonly item: Write
       frame = { epoch: item.epoch, appends: [], acks: [] }
       frames.push(frame)
     }
-    if ('append' in item) frame.appends.push({ id, ...item.append })
-    else frame.acks.push({ id, ...item.ack })
+    // In place: V8 copies what is spread behind a first field one by one.
+    if ('append' in item) frame.appends.push(withId(item.append, id))
+    else frame.acks.push(withId(item.ack, id))
   }
   return frames
+}
+
+function withId<T extends { id: number }>(message: T, id: number): T {
+  message.id = id
+  return message
 }
 
 function writeBytes(write: Write): number {
@@ -98,8 +106,8 @@ function writeBytes(write: Write): number {
 }
 
 export interface Validation {
-  /** Undefined: there was no verdict in time. */
-  validate(metadata: Omit<SendMetadata, 'id'>): Promise<SendVerdict | undefined>
+  /** Gives it its id. Undefined: there was no verdict in time. */
+  validate(metadata: SendMetadata): Promise<SendVerdict | undefined>
   close(): void
 }
 
@@ -110,23 +118,21 @@ export function openValidation(
   const stream = batchStream({
     ...bounds,
     open: () => validation.validate(),
-    frames: (
-      items: readonly { readonly id: number; readonly item: Omit<SendMetadata, 'id'> }[],
-    ) => [{ sends: items.map(({ id, item }) => ({ id, ...item })) }],
+    frames: (items: readonly Numbered<SendMetadata>[]) => [
+      { sends: items.map(({ id, item }) => withId(item, id)) },
+    ],
     verdicts: (reply) => reply.verdicts,
     bytes: ({ parts }) => 192 + 44 * parts.length,
     // One send whose roster has to be read holds up no other.
     holdsUp: () => false,
   })
   return {
-    async validate(metadata) {
-      try {
-        return await stream.send(metadata)
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error
-        return undefined
-      }
-    },
+    validate: (metadata) => stream.send(metadata).catch(noVerdict),
     close: () => stream.close(),
   }
+}
+
+function noVerdict(error: unknown): undefined {
+  if (!(error instanceof Failure)) throw error
+  return undefined
 }

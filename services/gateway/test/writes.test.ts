@@ -25,7 +25,7 @@ test('acks that fail entries, which have a queue of their own, hold up no other 
   const bounds = { deadlineMs: 1_000, inFlightMax: 10, inFlightBytesMax: 10_000, log }
   const writes = openWrites(client, createEpochs(), bounds)
   opened.push({ close: () => server.drain() }, client, writes)
-  const ack = { device: undefined, seq: 1, failed: [], names: [] }
+  const ack = { id: 0, device: undefined, seq: 1, failed: [], names: [] }
   expect((await writes.ack('e', ack)).$case).toBe('acked')
 
   const failing = writes.ack('e', { ...ack, failed: [1] })
