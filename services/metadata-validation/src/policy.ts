@@ -4,6 +4,7 @@
 // Client versions are self-declared: this is policy, not security.
 
 import { EnvelopeType, type Refusal, RefusalCode } from '@twotick/protocol'
+import { LRUCache } from 'lru-cache'
 import { refuse } from './refuse.ts'
 import { compareVersions, parseVersion, type Version } from './versions.ts'
 
@@ -19,10 +20,25 @@ export interface VersionPolicy {
   readonly pending: VersionRule
 }
 
+const VERDICTS_MAX = 100
+
 /** What a version meets. `isPendingRefusal`: accepted, but the pending rule would refuse it. */
 export interface VersionVerdict {
   readonly refusal?: Refusal
   readonly isPendingRefusal: boolean
+}
+
+/** Judges client versions as `judgeVersion` does, and remembers some. */
+export function createVersionJudge(policy: VersionPolicy): (text: string) => VersionVerdict {
+  // Most clients have one of a few versions.
+  const verdicts = new LRUCache<string, VersionVerdict>({ max: VERDICTS_MAX })
+  return (text) => {
+    const known = verdicts.get(text)
+    if (known !== undefined) return known
+    const verdict = judgeVersion(policy, text)
+    verdicts.set(text, verdict)
+    return verdict
+  }
 }
 
 /** Judges a client version. Refused: UPGRADE_REQUIRED, also for what is no version at all. */

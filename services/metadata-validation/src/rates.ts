@@ -79,9 +79,14 @@ export function createRateLimiter(rates: Rates, now = () => performance.now()): 
     take(load) {
       const nowMs = now()
       const amounts = amountsOf(load)
-      senders.set(load.sender, sender.take(senders.get(load.sender), amounts.sender, nowMs))
-      pairs.change(load.sender, load.recipients, (fullAt) => pair.take(fullAt, amounts.pair, nowMs))
-      if (load.isGroup) return
+      if (sender.isBound) {
+        senders.set(load.sender, sender.take(senders.get(load.sender), amounts.sender, nowMs))
+      }
+      if (pair.isBound) {
+        const take = (fullAt: FullAt) => pair.take(fullAt, amounts.pair, nowMs)
+        pairs.change(load.sender, load.recipients, take)
+      }
+      if (load.isGroup || !recipient.isBound) return
       for (const accountId of load.recipients) {
         const fullAt = recipient.take(recipients.get(accountId), amounts.recipient, nowMs)
         recipients.set(accountId, fullAt)
@@ -92,10 +97,12 @@ export function createRateLimiter(rates: Rates, now = () => performance.now()): 
 
 /** A meter of several kinds of rates; `amounts` gives each kind's amount to each of its rates. */
 function meterOf(...kinds: readonly (readonly Rate[])[]) {
+  const rates = kinds.flat()
+  const kindOf = kinds.flatMap((ofKind, kind) => ofKind.map(() => kind))
   return {
-    ...createMeter(kinds.flat()),
-    amounts: (...each: readonly number[]) =>
-      kinds.flatMap((rates, at) => rates.map(() => each[at] ?? 0)),
+    ...createMeter(rates),
+    isBound: rates.length > 0,
+    amounts: (...each: readonly number[]) => kindOf.map((kind) => each[kind] ?? 0),
   }
 }
 

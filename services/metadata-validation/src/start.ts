@@ -13,6 +13,7 @@ import { type Config } from './config.ts'
 import { pendingVersionMet } from './events.ts'
 import { metadataValidation } from './grpc.ts'
 import { createInvalidation } from './invalidation.ts'
+import { createVersionJudge } from './policy.ts'
 import { createRateLimiter } from './rates.ts'
 import { createSeen } from './seen.ts'
 import { createReader, createSnapshot, createTransact } from './transaction.ts'
@@ -37,7 +38,7 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   }
   const warn = logSeldom(log)
   const judges = {
-    policy,
+    judgeVersion: createVersionJudge(policy),
     rates: createRateLimiter(config.rate),
     onPendingVersion: pendingVersionMet,
     onAccepted: createSeen(db, (error) => warn('the day of a device is not noted', { error })),

@@ -25,14 +25,14 @@ import { LRUCache } from 'lru-cache'
 import { createMeter } from './buckets.ts'
 import { type DirectoryCache, type Picture } from './cache.ts'
 import { type BlockQuestion, type KnownAccount, type Wanted } from './picture.ts'
-import { judgeShape, judgeVersion, SPREAD_BYTES_MAX, type VersionPolicy } from './policy.ts'
+import { judgeShape, SPREAD_BYTES_MAX, type VersionVerdict } from './policy.ts'
 import { type Load, type RateLimiter } from './rates.ts'
 import { refuse } from './refuse.ts'
 import { compareRoster, directRosterVersion } from './roster.ts'
 
 /** What sends are judged by. */
 export interface Judges {
-  readonly policy: VersionPolicy
+  readonly judgeVersion: (text: string) => VersionVerdict
   readonly rates: RateLimiter
   readonly onPendingVersion: () => void
   /** A device has sent something that was accepted: it is there. */
@@ -92,7 +92,7 @@ function restsOnDirectory(verdict: SendVerdict | undefined): boolean {
 function wantedBy(sends: readonly SendMetadata[]): Wanted {
   const accountIds = new Set<AccountId>()
   const conversationIds = new Set<ConversationId>()
-  const blocks = new Map<string, BlockQuestion>()
+  const blocks: BlockQuestion[] = []
   for (const { sender: address, to } of sends) {
     const sender = parseAddress(address)?.accountId
     if (sender === undefined || to?.to === undefined) continue
@@ -102,10 +102,11 @@ function wantedBy(sends: readonly SendMetadata[]): Wanted {
       if (isConversationId(value)) conversationIds.add(value)
     } else if (isAccountId(value) && value !== sender) {
       accountIds.add(value)
-      blocks.set(`${value}>${sender}`, { owner: value, sender })
+      const last = blocks.at(-1)
+      if (last?.owner !== value || last.sender !== sender) blocks.push({ owner: value, sender })
     }
   }
-  return { accountIds, conversationIds, blocks: [...blocks.values()] }
+  return { accountIds, conversationIds, blocks }
 }
 
 type Outcome =
@@ -128,7 +129,7 @@ function judgeSend(send: SendMetadata, picture: Picture, judges: Judges): Outcom
   if (address === undefined || !sender?.deviceIds.includes(address.deviceId)) {
     return { refusal: refuse(RefusalCode.UNLINKED) }
   }
-  const version = judgeVersion(judges.policy, send.clientVersion)
+  const version = judges.judgeVersion(send.clientVersion)
   if (version.refusal !== undefined) return { refusal: version.refusal }
 
   const shape = judgeShape(send)
