@@ -18,7 +18,7 @@ const { values, positionals } = readArguments('bench', {
   options: {
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '10' },
-    'warm-up': { type: 'string', default: '10' },
+    'warm-up': { type: 'string', default: '20' },
     accounts: { type: 'string' },
     bytes: { type: 'string' },
     waiting: { type: 'string' },

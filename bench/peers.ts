@@ -19,7 +19,7 @@ const { values, positionals } = readArguments('bench:peers', {
   options: {
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '10' },
-    'warm-up': { type: 'string', default: '10' },
+    'warm-up': { type: 'string', default: '20' },
     accounts: { type: 'string' },
     waiting: { type: 'string' },
     only: { type: 'string' },

@@ -54,7 +54,7 @@ seconds for 100,000 messages by process. Leaves a page with plots and the figure
 
   --rounds <n>      of each workload, in turn; the median is shown (default 3)
   --seconds <n>     measured in each (default 10)
-  --warm-up <n>     seconds before that (default 10)
+  --warm-up <n>     seconds before that (default 20)
   --accounts <n>    pairs, members, connections: instead of the workload's number
   --bytes <n>       of a payload, instead of the workload's
   --waiting <n>     messages that wait to be drained
@@ -82,7 +82,7 @@ keeps when it has said so is in the result.
 
   --rounds <n>      of each workload, in turn; the median is shown (default 3)
   --seconds <n>     measured in each (default 10)
-  --warm-up <n>     seconds before that (default 10)
+  --warm-up <n>     seconds before that (default 20)
   --accounts <n>    pairs, members, connections: instead of the workload's number
   --waiting <n>     messages that wait to be drained
   --only <names>    some of twotick,jetstream,mosquitto
