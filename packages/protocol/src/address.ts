@@ -19,9 +19,11 @@ export function isConversationId(text: string): text is ConversationId {
   return isUuid(text)
 }
 
-// What a process is asked about are the same accounts and devices again and again. The last answers
-// are kept, each in the place that the end of the id says; a text that was seen is one comparison.
+// What a process is asked about are the same accounts and devices again and again. What was a UUID,
+// and the keys, are kept, the last of each place; the place is a hash of the end of the id. A text that
+// was seen is one comparison. What is not as long as an id is not kept: it could be of any length.
 const PLACES = 8_192
+const UUID_LENGTH = 36
 const knownUuids = new Array<string>(PLACES).fill('')
 const keyAccounts = new Array<string>(PLACES).fill('')
 const keyDevices = new Array<number>(PLACES).fill(0)
@@ -58,6 +60,7 @@ export function parseAddress(address: Address | undefined): DeviceAddress | unde
 
 /** `account/device`: a map key, and how a device is written for a person. */
 export function addressKey({ accountId, deviceId }: Address): string {
+  if (accountId.length !== UUID_LENGTH) return `${accountId}/${deviceId}`
   const place = placeOf(accountId, deviceId)
   const known = keys[place]
   if (known && keyAccounts[place] === accountId && keyDevices[place] === deviceId) return known

@@ -17,6 +17,7 @@ const digest = new Uint8Array(32)
 
 /** The chain after one more accepted message: first 8 bytes of SHA-256(sent_tag, tag). */
 export function nextSentTag(sentTag: Uint8Array, tag: Uint8Array): Uint8Array {
+  both.fill(0)
   both.set(sentTag, 0)
   both.set(tag, TAG_BYTES)
   initial._cloneInto(hash)

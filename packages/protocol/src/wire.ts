@@ -11,7 +11,7 @@ const KEPT_BYTES_MAX = 1_048_576
 const SHORT_STRING = 64
 const NESTING_MAX = 100
 const ID_LENGTH = 36
-/** Ids come again and again: the last ones are kept, each in the place that its end says. */
+/** Ids come again and again: the last one of each place is kept; the place is a hash of its end. */
 const KNOWN_IDS = 8_192
 const knownIds = new Array<string>(KNOWN_IDS).fill('')
 
@@ -26,7 +26,7 @@ export class BinaryReader {
   readonly buf: Uint8Array
   readonly len: number
   pos = 0
-  /** What the generated code counts nested messages by. Not to be added to each reader later on. */
+  /** What the generated code counts nested messages by; it would add it to each reader, whose shape then changes. */
   __tsProtoDecodeDepth = 0
 
   constructor(buf: Uint8Array) {

@@ -22,7 +22,7 @@ export interface Sending {
   readonly prevNo: number
   readonly tag: Uint8Array
   readonly lifetimeS: number
-  /** One for each recipient account. */
+  /** One for each recipient account, in no order. */
   readonly copies: readonly Copy[]
   /** For the sender's other devices; sealed only if there are any. */
   readonly ownContent: SealedContent

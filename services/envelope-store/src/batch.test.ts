@@ -3,6 +3,8 @@ import { createBatches } from './batch.ts'
 
 const limits = { itemsMax: 3, bytesMax: 100, queueItemsMax: 5, queueBytesMax: 200 }
 
+const CANNOT_FAIL = 99
+
 /** Batches whose work ends when the test says so. */
 function controlled() {
   const runs: { items: readonly number[]; end: () => void; fail: (error: Error) => void }[] = []
@@ -13,7 +15,10 @@ function controlled() {
       return promise
     },
     isOfOneItem: (error) => (error as Error).message === 'of one item',
-    failed: (item) => -item,
+    failed: (item) => {
+      if (item === CANNOT_FAIL) throw new Error('a bug')
+      return -item
+    },
   })
   return { batches, runs }
 }
@@ -74,4 +79,17 @@ test('a batch that fails because of one item is run item by item', async () => {
   runs[3]!.fail(new Error('the connection broke'))
   expect(await Promise.all(unknown)).toEqual([-3, -4])
   expect(runs).toHaveLength(4)
+})
+
+test('an item whose failure has no outcome keeps no other, and no batch after it', async () => {
+  const { batches, runs } = controlled()
+  const outcomes = [CANNOT_FAIL, 2].map((item) => batches.submit(item, 1))
+  await turn()
+  runs[0]!.fail(new Error('the connection broke'))
+  await expect(outcomes[0]).rejects.toThrow('a bug')
+  expect(await outcomes[1]).toBe(-2)
+  const next = batches.submit(3, 1)
+  await turn()
+  runs[1]!.end()
+  expect(await next).toBe(30)
 })

@@ -20,7 +20,7 @@ export interface Batches<I, O> {
 interface Waiting<I, O> {
   readonly item: I
   readonly bytes: number
-  readonly resolve: (outcome: O) => void
+  readonly resolve: (outcome: O | Promise<O>) => void
 }
 
 export interface BatchWork<I, O> {
@@ -71,7 +71,10 @@ export function createBatches<I, O>(
       if (batch.length > 1 && isOfOneItem(error)) {
         for (const waiting of batch) await finish([waiting])
       } else {
-        for (const { item, resolve } of batch) resolve(failed(item, error))
+        // As a promise: should it throw, it is this item's alone.
+        for (const { item, resolve } of batch) {
+          resolve(new Promise((settle) => settle(failed(item, error))))
+        }
       }
     }
   }

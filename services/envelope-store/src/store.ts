@@ -44,7 +44,7 @@ export function createStore(resources: StoreResources, config: Config) {
   const warn = logSeldom(log)
   const rules = { quota: config.mailbox, seal: sealer.seal }
   const queue = { queueItemsMax: config.queue.itemsMax, queueBytesMax: config.queue.bytesMax }
-  const work = { isOfOneItem: isBug, failed }
+  const work = { isOfOneItem: isBug, failed: outcomeOfFailed }
   const batches = createBatches<Write, Written | undefined>(
     { ...config.batch, ...queue },
     { ...work, run: (batch) => writeBatch({ ...resources, rules }, batch) },
@@ -58,7 +58,7 @@ export function createStore(resources: StoreResources, config: Config) {
     },
   )
 
-  function failed({ epoch }: Write, error: unknown): Written {
+  function outcomeOfFailed({ epoch }: Write, error: unknown): Written {
     if (isBug(error)) log.error({ error }, 'a write has an unknown outcome')
     else warn('writes have unknown outcomes', { error })
     onUnknown()

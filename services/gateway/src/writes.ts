@@ -25,9 +25,9 @@ export interface StreamBounds {
 export type Outcome = NonNullable<Verdict['outcome']> | { $case: 'unsent' }
 
 export interface Writes {
-  /** Gives it its id. */
+  /** The message is the stream's from now on, which gives it its id. */
   append(epoch: string, append: Append): Promise<Outcome>
-  /** Gives it its id. */
+  /** The message is the stream's from now on, which gives it its id. */
   ack(epoch: string, ack: AckWrite): Promise<Outcome>
   close(): void
 }
@@ -106,7 +106,10 @@ function writeBytes(write: Write): number {
 }
 
 export interface Validation {
-  /** Gives it its id. Undefined: there was no verdict in time. */
+  /**
+   * The message is the stream's from now on, which gives it its id. Undefined: there was no verdict in
+   * time.
+   */
   validate(metadata: SendMetadata): Promise<SendVerdict | undefined>
   close(): void
 }

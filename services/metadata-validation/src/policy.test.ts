@@ -2,7 +2,7 @@
 
 import { EnvelopeType, RefusalCode } from '@twotick/protocol'
 import { describe, expect, test } from 'vitest'
-import { judgeShape, judgeVersion, type VersionPolicy } from './policy.ts'
+import { createVersionJudge, judgeShape, judgeVersion, type VersionPolicy } from './policy.ts'
 
 const DAY_S = 86_400
 const message = { type: EnvelopeType.MESSAGE, bytes: 1, lifetimeS: 0, isSignal: false }
@@ -62,5 +62,12 @@ describe('client versions', () => {
     ['2.5.1', false],
   ])('goal: %s is accepted; the dry run would refuse it: %s', (version, isPendingRefusal) => {
     expect(judgeVersion(policy, version)).toEqual({ isPendingRefusal })
+  })
+
+  test('goal: what is remembered of a version is its own', () => {
+    const judge = createVersionJudge(policy)
+    for (const version of ['1.2', '1.1.9', '2', '1.2', 'one', '1.1.9', '2']) {
+      expect(judge(version)).toEqual(judgeVersion(policy, version))
+    }
   })
 })
