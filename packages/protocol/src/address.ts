@@ -22,7 +22,7 @@ export function isConversationId(text: string): text is ConversationId {
 // What a process is asked about are the same accounts and devices again and again. What was a UUID,
 // and the keys, are kept, the last of each place; the place is a hash of the end of the id. A text that
 // was seen is one comparison. What is not as long as an id is not kept: it could be of any length.
-const PLACES = 8_192
+const PLACES = 4_096
 const UUID_LENGTH = 36
 const knownUuids = new Array<string>(PLACES).fill('')
 const keyAccounts = new Array<string>(PLACES).fill('')

@@ -12,7 +12,7 @@ const SHORT_STRING = 64
 const NESTING_MAX = 100
 const ID_LENGTH = 36
 /** Ids come again and again: the last one of each place is kept; the place is a hash of its end. */
-const KNOWN_IDS = 8_192
+const KNOWN_IDS = 4_096
 const knownIds = new Array<string>(KNOWN_IDS).fill('')
 
 /** For every field of bytes that has none. */
