@@ -102,7 +102,7 @@ function wantedBy(sends: readonly SendMetadata[]): Wanted {
       if (isConversationId(value)) conversationIds.add(value)
     } else if (isAccountId(value) && value !== sender) {
       accountIds.add(value)
-      // To ask twice is only dear, where one sender writes many in a row to one recipient.
+      // One that is asked twice is answered alike: only those in a row are left out.
       const last = blocks.at(-1)
       if (last?.owner !== value || last.sender !== sender) blocks.push({ owner: value, sender })
     }
