@@ -18,6 +18,7 @@ import { serveHealth } from './health.ts'
 import { createLog, type Logger } from './log.ts'
 import { openScope, type OpenScope, type Scope } from './scope.ts'
 import { stopTelemetry } from './telemetry.ts'
+import { allocateYoung } from './young.ts'
 
 export type Start<C, T> = (config: C, scope: Scope) => Promise<T>
 
@@ -27,6 +28,7 @@ export async function run<S extends ConfigSchema, T>(
   schema: S,
   start: Start<z.infer<S>, T>,
 ): Promise<void> {
+  allocateYoung()
   const configured = readOrExplain(name, schema)
   if (configured === undefined) return
   const { config, life } = configured
