@@ -79,7 +79,8 @@ export async function lockAcked(
 ): Promise<Picture> {
   const passing = acks.map(({ device, seq }) => ({ ...device, seq }))
   const [picture, rows] = await Promise.all([
-    lock(tx, accountIds, addresses),
+    // What is only acknowledged gets no time; what is sent does.
+    lock(tx, accountIds, addresses, { isTimed: addresses.size > 0 }),
     rowsByShard<EntryRow, (typeof passing)[number]>(tx, passing, (group) => ({
       name: 'read_acked',
       text: readAckedSql,

@@ -39,11 +39,15 @@ const lockSendersSql = `
 
 const clockSql = `select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms`
 
-/** Locks mailboxes and senders, in order, and shows them. What does not exist is not in the picture. */
+/**
+ * Locks mailboxes and senders, in order, and shows them. What does not exist is not in the picture; nor
+ * is the time, where nobody needs it: it is a statement of its own.
+ */
 export async function lock(
   tx: Queries,
   accountIds: ReadonlySet<AccountId>,
   addresses: ReadonlyMap<string, DeviceAddress> = new Map(),
+  { isTimed } = { isTimed: true },
 ): Promise<Picture> {
   const mailboxes = [...accountIds].sort().map((accountId) => ({ accountId }))
   const senders = [...addresses.values()].sort(compareAddresses)
@@ -62,7 +66,7 @@ export async function lock(
       ],
     })),
     // After the locks, so that what comes later in a mailbox is not accepted earlier.
-    tx.rows<{ now_ms: number }>({ name: 'clock', text: clockSql }),
+    isTimed ? tx.rows<{ now_ms: number }>({ name: 'clock', text: clockSql }) : [],
   ])
   const picture = createPicture(clock?.now_ms ?? Number.NaN)
   for (const row of mailboxRows) picture.mailboxes.set(row.account_id, toMailbox(row))
