@@ -104,6 +104,20 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const held = [...session.held, { status, askerHeadSeq: 0 }]',
   },
   {
+    name: 'place-used-twice',
+    breaks: 'A place is good for one write.',
+    file: `${STORE}/persist.ts`,
+    find: 'for (const mailbox of mailboxes) mailbox.ctid = undefined',
+    replace: '',
+  },
+  {
+    name: 'place-of-changed-entry',
+    breaks: 'A place is good for one write.',
+    file: `${STORE}/draft.ts`,
+    find: 'row.ctid = undefined',
+    replace: '',
+  },
+  {
     name: 'unlink-without-notices',
     breaks: 'Whatever leaves undelivered leaves a closing notice.',
     schedule: 'the only device that a message is for is unlinked, beside a newer one',

@@ -3,7 +3,9 @@
 
 type Element = Buffer | null
 
+/** None where there is no array: all are null. */
 function elements(array: unknown): Element[] {
+  if (array === null) return []
   const buffer = array as Buffer
   if (buffer.length === 12) return []
   const found: Element[] = []
@@ -32,6 +34,19 @@ export function bigints(array: unknown): (number | null)[] {
 
 export function smallints(array: unknown): (number | null)[] {
   return elements(array).map((bytes) => bytes && bytes.readInt16BE(0))
+}
+
+/** Places of rows, as envelope-store has them. */
+export function tids(array: unknown): number[] {
+  return elements(array).map((bytes) => bytes!.readUInt32BE(0) * 2 ** 16 + bytes!.readUInt16BE(4))
+}
+
+/** Times, in milliseconds since 1970. */
+export function timesMs(array: unknown): number[] {
+  const infinity = 2 ** 63 - 1
+  return bigints(array).map((micros) =>
+    micros === infinity ? Infinity : micros! / 1_000 + Date.UTC(2000, 0, 1),
+  )
 }
 
 /** Elements as bytes: of a `bytea[]`, or the eight of each tag in a `bigint[]`. */

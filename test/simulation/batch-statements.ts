@@ -2,16 +2,72 @@
 // rarer commands use too. By name. They say in TypeScript what the store says in SQL: a change there
 // wants its like here.
 
-import { bigints, byteStrings, smallints, uuids } from './arrays.ts'
-import { entryLock, isHeld, least, mailboxLock, opened, senderLock, shown, SLOTS } from './rows.ts'
+import { bigints, byteStrings, smallints, tids, timesMs, uuids } from './arrays.ts'
+import {
+  ctidOf,
+  entryLock,
+  isHeld,
+  least,
+  mailboxLock,
+  opened,
+  senderLock,
+  shown,
+  SLOTS,
+} from './rows.ts'
 import type { Statements } from './rows.ts'
-import { senderKey, type MailboxRow } from './tables.ts'
+import { type MailboxRow, senderKey, type SenderRow, type View } from './tables.ts'
+
+const placed = <R extends MailboxRow | SenderRow>(row: R | undefined) =>
+  row === undefined ? [] : [{ ...row, ctid: ctidOf(row) }]
+
+function updateMailboxes(
+  view: View,
+  values: readonly unknown[],
+  isThere: (row: MailboxRow, index: number) => boolean = () => true,
+) {
+  const [head, bytes] = [bigints(values[1]), bigints(values[2])]
+  const slots = SLOTS.map((slot) => ({
+    slot,
+    devices: smallints(values[1 + 2 * slot]),
+    acked: bigints(values[2 + 2 * slot]),
+  }))
+  uuids(values[0]).forEach((id, index) => {
+    const before = view.mailbox(id)
+    if (before === undefined || !isThere(before, index)) return
+    const after: Record<string, unknown> = { ...before }
+    after['head_seq'] = head[index]
+    after['bytes'] = bytes[index]
+    for (const { slot, devices, acked } of slots) {
+      after[`d${slot}`] = devices[index] ?? null
+      after[`a${slot}`] = acked[index] ?? null
+    }
+    view.putMailbox(id, after as unknown as MailboxRow)
+  })
+  return []
+}
+
+function updateSenders(
+  view: View,
+  values: readonly unknown[],
+  isThere: (row: SenderRow, index: number) => boolean = () => true,
+) {
+  const [devices, sessions, nos] = [smallints(values[1]), bigints(values[2]), bigints(values[3])]
+  const tags = byteStrings(values[4])
+  uuids(values[0]).forEach((account_id, index) => {
+    const device_id = devices[index] ?? 0
+    const before = view.sender(senderKey(account_id, device_id))
+    if (before === undefined || !isThere(before, index)) return
+    const [session, sent_no] = [sessions[index] ?? 0, nos[index] ?? 0]
+    view.putSender({ account_id, device_id, session, sent_no, sent_tag: tags[index]! })
+  })
+  return []
+}
 
 export const BATCH_STATEMENTS: Statements = {
   lock_mailboxes({ view, values, lock }) {
     const ids = uuids(values[0]).sort()
     if (!lock(ids.filter((id) => view.mailbox(id)).map(mailboxLock))) return undefined
-    return ids.flatMap((id) => view.mailbox(id) ?? [])
+    return ids.flatMap((id) => placed(view.mailbox(id)))
   },
 
   lock_senders({ view, values, lock }) {
@@ -19,7 +75,7 @@ export const BATCH_STATEMENTS: Statements = {
     const keys = uuids(values[0]).map((id, index) => senderKey(id, deviceIds[index] ?? 0))
     keys.sort()
     if (!lock(keys.map(senderLock))) return undefined
-    return keys.flatMap((key) => view.sender(key) ?? [])
+    return keys.flatMap((key) => placed(view.sender(key)))
   },
 
   clock: ({ nowMs }) => [{ now_ms: nowMs }],
@@ -73,44 +129,23 @@ export const BATCH_STATEMENTS: Statements = {
     )
   },
 
-  update_mailboxes({ view, values }) {
-    const [head, bytes] = [bigints(values[1]), bigints(values[2])]
-    const ids = uuids(values[0])
-    const slots = SLOTS.map((slot) => ({
-      slot,
-      devices: smallints(values[1 + 2 * slot]),
-      acked: bigints(values[2 + 2 * slot]),
-    }))
-    ids.forEach((id, index) => {
-      const before = view.mailbox(id)
-      if (before === undefined) return
-      const after: Record<string, unknown> = { ...before }
-      after['head_seq'] = head[index]
-      after['bytes'] = bytes[index]
-      for (const { slot, devices, acked } of slots) {
-        after[`d${slot}`] = devices[index]
-        after[`a${slot}`] = acked[index]
-      }
-      view.putMailbox(id, after as unknown as MailboxRow)
-    })
-    return []
+  update_mailboxes: ({ view, values }) => updateMailboxes(view, values),
+
+  update_placed_mailboxes({ view, values: [places, ...values] }) {
+    const ctids = tids(places)
+    return updateMailboxes(view, values, (row, index) => ctidOf(row) === ctids[index])
   },
 
-  update_senders({ view, values }) {
-    const [devices, sessions, nos] = [smallints(values[1]), bigints(values[2]), bigints(values[3])]
-    const tags = byteStrings(values[4])
-    uuids(values[0]).forEach((account_id, index) => {
-      const device_id = devices[index] ?? 0
-      if (!view.sender(senderKey(account_id, device_id))) return
-      const [session, sent_no] = [sessions[index] ?? 0, nos[index] ?? 0]
-      view.putSender({ account_id, device_id, session, sent_no, sent_tag: tags[index]! })
-    })
-    return []
+  update_senders: ({ view, values }) => updateSenders(view, values),
+
+  update_placed_senders({ view, values: [places, ...values] }) {
+    const ctids = tids(places)
+    return updateSenders(view, values, (row, index) => ctidOf(row) === ctids[index])
   },
 
   insert_entries({ view, values }) {
     const [seqs, tags, slots] = [bigints(values[1]), byteStrings(values[2]), smallints(values[3])]
-    const [expires, sealed] = [bigints(values[4]), byteStrings(values[5])]
+    const [expires, sealed] = [timesMs(values[4]), byteStrings(values[5])]
     uuids(values[0]).forEach((account_id, index) => {
       const seq = seqs[index] ?? 0
       const rows = view.ownEntries(account_id)
@@ -139,6 +174,17 @@ export const BATCH_STATEMENTS: Statements = {
     const ids = uuids(values[0])
     if (!lock(ids.map((id, index) => entryLock(id, seqs[index] ?? 0)))) return undefined
     ids.forEach((id, index) => view.ownEntries(id).delete(seqs[index] ?? 0))
+    return []
+  },
+
+  remove_placed_entries({ view, values, lock }) {
+    const [ctids, seqs] = [tids(values[0]), bigints(values[1])]
+    const rows = view.everyEntry().filter((row) => {
+      const index = ctids.indexOf(ctidOf(row))
+      return index !== -1 && seqs[index] === row.seq
+    })
+    if (!lock(rows.map((row) => entryLock(row.account_id, row.seq)))) return undefined
+    for (const { account_id, seq } of rows) view.ownEntries(account_id).delete(seq)
     return []
   },
 

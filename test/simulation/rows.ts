@@ -1,6 +1,6 @@
 // Questions that the statements ask of a row.
 
-import { type EntryRow, type MailboxRow, type View } from './tables.ts'
+import { type EntryRow, type MailboxRow, type SenderRow, type View } from './tables.ts'
 import type { QueryResultRow } from 'pg'
 
 export interface Running {
@@ -54,9 +54,20 @@ export const mailboxLock = (accountId: string) => `mailbox ${accountId}`
 export const entryLock = (accountId: string, seq: number) => `entry ${accountId} ${seq}`
 export const senderLock = (key: string) => `sender ${key}`
 
+const ctids = new WeakMap<EntryRow | MailboxRow | SenderRow, number>()
+let lastCtid = 0
+
+/** Where a row is: rows are replaced, never changed, so each version of one is somewhere else. */
+export function ctidOf(row: EntryRow | MailboxRow | SenderRow): number {
+  const ctid = ctids.get(row) ?? ++lastCtid
+  ctids.set(row, ctid)
+  return ctid
+}
+
 export function shown(row: EntryRow) {
   const { account_id, seq, slots, sealed, expiresAtMs } = row
-  return { account_id, seq, slots, bytes: sealed.length, is_notice: expiresAtMs === Infinity }
+  const ctid = ctidOf(row)
+  return { ctid, account_id, seq, slots, bytes: sealed.length, is_notice: expiresAtMs === Infinity }
 }
 
 export function opened({ account_id, seq, tag, sealed }: EntryRow) {

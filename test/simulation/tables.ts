@@ -82,6 +82,8 @@ export interface View {
   sender(key: string): SenderRow | undefined
   senders(accountId: string): SenderRow[]
   putSender(row: SenderRow): void
+  /** Of all mailboxes. */
+  everyEntry(): EntryRow[]
   /** In seq order. */
   entries(accountId: string): EntryRow[]
   /** To be changed. */
@@ -125,6 +127,10 @@ export function createView(committed: () => Tables): View {
       return [...all.values()].filter((row) => row.account_id === accountId)
     },
     putSender: (row) => void senders.set(senderKey(row.account_id, row.device_id), row),
+    everyEntry() {
+      const all = new Map([...committed().entries, ...entries])
+      return [...all.values()].flatMap((rows) => [...rows.values()])
+    },
     entries(accountId) {
       const rows = entries.get(accountId) ?? committed().entries.get(accountId) ?? NONE
       return [...rows.values()]

@@ -199,17 +199,25 @@ function asThrown(error: unknown, hadNoEffect: boolean): unknown {
 
 const INT8 = 20
 const INT8_ARRAY = 1016
+const TID = 27
 
 // The pool's own parsers: those of `pg.types` are the whole process's.
 function getTypeParser(oid: number, format: 'text' | 'binary' = 'text') {
   const parse = pg.types.getTypeParser(oid, format) as (text: string) => unknown
   if (format !== 'text') return parse
   if (oid === INT8) return safeInteger
+  if (oid === TID) return placeOf
   if (oid === INT8_ARRAY) {
     return (text: string) =>
       (parse(text) as (string | null)[]).map((item) => (item === null ? null : safeInteger(item)))
   }
   return parse
+}
+
+/** Where a row is, `(block,item)`, as one number, in Postgres' order. */
+function placeOf(text: string): number {
+  const comma = text.indexOf(',')
+  return Number(text.slice(1, comma)) * 2 ** 16 + Number(text.slice(comma + 1, -1))
 }
 
 function safeInteger(text: string): number {

@@ -4,7 +4,7 @@
 
 import type { Sealed } from './sealed.ts'
 
-const OID = { uuid: 2950, int8: 20, int2: 21, bytea: 17 }
+const OID = { uuid: 2950, int8: 20, int2: 21, bytea: 17, tid: 27, timestamptz: 1184 }
 export const UUID_BYTES = 16
 
 /** Writes an element's bytes and returns where they end. */
@@ -52,6 +52,8 @@ const INT2: ElementType<number> = {
   bytes: () => 2,
   write: (buffer, number, at) => buffer.writeInt16BE(number, at),
 }
+const TID: ElementType<number> = { oid: OID.tid, bytes: () => 6, write: writeTid }
+const TIMESTAMPTZ: ElementType<number> = { oid: OID.timestamptz, bytes: () => 8, write: writeTime }
 const TAG: ElementType<Uint8Array> = { oid: OID.int8, bytes: lengthOf, write: writeBytes }
 const BYTEA: ElementType<Sealed> = { oid: OID.bytea, bytes: lengthOf, write: writeSealed }
 
@@ -73,6 +75,16 @@ export function tagArray(tags: readonly Uint8Array[]): Buffer {
 /** `smallint[]`. */
 export function smallintArray(numbers: readonly (number | null)[]): Buffer {
   return encode(INT2, numbers)
+}
+
+/** `tid[]` from places as the connection's parser has them: a block's number times 65,536, and the item in it. */
+export function tidArray(places: readonly number[]): Buffer {
+  return encode(TID, places)
+}
+
+/** `timestamptz[]` from milliseconds since 1970; Infinity is Postgres'. */
+export function timestamptzArray(timesMs: readonly number[]): Buffer {
+  return encode(TIMESTAMPTZ, timesMs)
 }
 
 /** `bytea[]`. */
@@ -99,6 +111,19 @@ function writeInt8(buffer: Buffer, number: number, at: number): number {
   const high = Math.floor(number / 2 ** 32)
   buffer.writeInt32BE(high, at)
   return buffer.writeUInt32BE(number - high * 2 ** 32, at + 4)
+}
+
+function writeTid(buffer: Buffer, place: number, at: number): number {
+  const block = Math.floor(place / 2 ** 16)
+  return buffer.writeUInt16BE(place - block * 2 ** 16, buffer.writeUInt32BE(block, at))
+}
+
+// Microseconds since 2000; the largest is infinity.
+const EPOCH_MS = Date.UTC(2000, 0, 1)
+
+function writeTime(buffer: Buffer, timeMs: number, at: number): number {
+  if (timeMs !== Infinity) return writeInt8(buffer, (timeMs - EPOCH_MS) * 1_000, at)
+  return buffer.writeUInt32BE(0xffffffff, buffer.writeUInt32BE(0x7fffffff, at))
 }
 
 function writeBytes(buffer: Buffer, bytes: Uint8Array, at: number): number {

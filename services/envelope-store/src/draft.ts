@@ -54,7 +54,7 @@ export interface OwedTick {
 export interface Draft {
   readonly picture: Picture
   readonly appended: NewEntry[]
-  readonly removed: { accountId: AccountId; seq: number }[]
+  readonly removed: { accountId: AccountId; seq: number; ctid: number | undefined }[]
   readonly slotChanges: { accountId: AccountId; seq: number; slots: number }[]
   readonly ticks: OwedTick[]
   readonly changedMailboxes: Set<AccountId>
@@ -111,7 +111,7 @@ export function appendEntry(
 export function removeRow(draft: Draft, mailbox: Mailbox, row: Row): void {
   const { accountId } = mailbox
   draft.picture.rows.get(accountId)?.delete(row.seq)
-  draft.removed.push({ accountId, seq: row.seq })
+  draft.removed.push({ accountId, seq: row.seq, ctid: row.ctid })
   mailbox.bytes -= row.bytes
   if (row.seq > minAckedSeq(mailbox)) draft.emptied.add(accountId)
   draft.changedMailboxes.add(accountId)
@@ -134,6 +134,7 @@ export function removeDone(draft: Draft, mailbox: Mailbox): void {
 
 export function setSlots(draft: Draft, mailbox: Mailbox, row: Row, slots: number): void {
   row.slots = slots
+  row.ctid = undefined // it is written before it is removed, and then somewhere else
   draft.slotChanges.push({ accountId: mailbox.accountId, seq: row.seq, slots })
 }
 

@@ -24,8 +24,8 @@ export interface SeqRange {
 }
 
 const readRangesSql = `
-  select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
-         e.expires_at = 'infinity' as is_notice
+  select /* not on Citus: */ e.ctid, /* . */ e.account_id, e.seq, e.slots,
+         octet_length(e.sealed) as bytes, e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::bigint[], $3::bigint[]) d(account_id, after_seq, last_seq)
     cross join ${entriesOf('x.account_id = d.account_id and x.seq > d.after_seq and x.seq <= d.last_seq')} e
    order by e.account_id, e.seq`
@@ -51,8 +51,8 @@ export async function readRanges(
 
 const readAckedSql = `
   select distinct on (e.account_id, e.seq)
-         e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
-         e.expires_at = 'infinity' as is_notice
+         /* not on Citus: */ e.ctid, /* . */ e.account_id, e.seq, e.slots,
+         octet_length(e.sealed) as bytes, e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::smallint[], $3::bigint[]) d(account_id, device_id, seq)
     cross join ${newestMailbox} m
     cross join ${entriesOf(`x.account_id = d.account_id and x.seq <= d.seq
@@ -96,8 +96,8 @@ export async function lockAcked(
 }
 
 const readSeqsSql = `
-  select e.account_id, e.seq, e.slots, octet_length(e.sealed) as bytes,
-         e.expires_at = 'infinity' as is_notice
+  select /* not on Citus: */ e.ctid, /* . */ e.account_id, e.seq, e.slots,
+         octet_length(e.sealed) as bytes, e.expires_at = 'infinity' as is_notice
     from unnest($1::uuid[], $2::bigint[]) d(account_id, seq)
     cross join ${entryAt} e
    order by e.account_id, e.seq`
@@ -120,6 +120,7 @@ export async function readSeqs(
 }
 
 interface EntryRow {
+  ctid?: number
   account_id: AccountId
   seq: number
   slots: number
@@ -128,9 +129,9 @@ interface EntryRow {
 }
 
 function addRows(picture: Picture, rows: readonly EntryRow[]): void {
-  for (const { account_id: accountId, seq, slots, bytes, is_notice: isNotice } of rows) {
+  for (const { account_id: accountId, ctid, seq, slots, bytes, is_notice: isNotice } of rows) {
     const mailboxRows = picture.rows.get(accountId) ?? new Map<number, Row>()
     picture.rows.set(accountId, mailboxRows)
-    mailboxRows.set(seq, { seq, slots, bytes, isNotice })
+    mailboxRows.set(seq, { ctid, seq, slots, bytes, isNotice })
   }
 }

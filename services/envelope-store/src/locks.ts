@@ -6,11 +6,12 @@
 import { type AccountId, addressKey, type DeviceAddress } from '@twotick/protocol'
 import { smallintArray, uuidArray } from './binary-array.ts'
 import { createPicture, type Picture } from './draft.ts'
-import type { Cursor } from './mailbox.ts'
+import type { Cursor, Mailbox } from './mailbox.ts'
 import { lockedMailbox, lockedSender } from './newest.ts'
 import { type Queries, rowsByShard } from './transaction.ts'
 
 export interface MailboxRow {
+  ctid?: number
   account_id: AccountId
   head_seq: number
   floor_seq: number
@@ -29,12 +30,12 @@ export interface MailboxRow {
 
 // In the order of the arrays: a lateral row is looked for when it is its turn.
 const lockMailboxesSql = `
-  select m.account_id, m.head_seq, m.floor_seq, m.bytes,
+  select /* not on Citus: */ m.ctid, /* . */ m.account_id, m.head_seq, m.floor_seq, m.bytes,
          m.d1, m.a1, m.d2, m.a2, m.d3, m.a3, m.d4, m.a4, m.d5, m.a5
     from unnest($1::uuid[]) d(account_id) cross join ${lockedMailbox} m`
 
 const lockSendersSql = `
-  select s.account_id, s.device_id, s.session, s.sent_no, int8send(s.sent_tag) as sent_tag
+  select /* not on Citus: */ s.ctid, /* . */ s.account_id, s.device_id, s.session, s.sent_no, int8send(s.sent_tag) as sent_tag
     from unnest($1::uuid[], $2::smallint[]) d(account_id, device_id) cross join ${lockedSender} s`
 
 const clockSql = `select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms`
@@ -74,6 +75,7 @@ export async function lock(
     const address = { accountId: row.account_id, deviceId: row.device_id }
     picture.senders.set(addressKey(address), {
       address,
+      ctid: row.ctid,
       session: row.session,
       sentNo: row.sent_no,
       sentTag: row.sent_tag,
@@ -83,6 +85,7 @@ export async function lock(
 }
 
 interface SenderRow {
+  ctid?: number
   account_id: AccountId
   device_id: number
   session: number
@@ -90,9 +93,10 @@ interface SenderRow {
   sent_tag: Uint8Array
 }
 
-export function toMailbox(row: MailboxRow) {
+export function toMailbox(row: MailboxRow): Mailbox {
   return {
     accountId: row.account_id,
+    ctid: row.ctid,
     headSeq: row.head_seq,
     floorSeq: row.floor_seq,
     bytes: row.bytes,

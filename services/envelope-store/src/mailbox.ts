@@ -13,7 +13,13 @@ export interface Cursor {
   ackedSeq: number
 }
 
-export interface Mailbox {
+/** A row that was read under the transaction's locks. */
+interface Placed {
+  /** Where it is (by-place.ts); undefined where that is not known, or no longer. */
+  ctid?: number | undefined
+}
+
+export interface Mailbox extends Placed {
   readonly accountId: AccountId
   headSeq: number
   floorSeq: number
@@ -22,7 +28,7 @@ export interface Mailbox {
   readonly cursors: (Cursor | undefined)[]
 }
 
-export interface Sender {
+export interface Sender extends Placed {
   readonly address: DeviceAddress
   session: number
   sentNo: number
@@ -30,7 +36,7 @@ export interface Sender {
 }
 
 /** An entry without what is sealed in it. */
-export interface Row {
+export interface Row extends Placed {
   readonly seq: number
   slots: number
   readonly bytes: number

@@ -2,10 +2,19 @@
 // Citus: for each shard). Everything written
 // here is locked, so values are set, not computed: the picture is what the row will be.
 
-import { bigintArray, byteaArray, smallintArray, tagArray, uuidArray } from './binary-array.ts'
+import {
+  bigintArray,
+  byteaArray,
+  smallintArray,
+  tagArray,
+  tidArray,
+  timestamptzArray,
+  uuidArray,
+} from './binary-array.ts'
+import { byPlace, forPlace, isPlaced } from './by-place.ts'
 import type { Draft } from './draft.ts'
 import { entryAt } from './entries-by-key.ts'
-import { SLOT_COUNT } from './mailbox.ts'
+import { type Mailbox, type Sender, SLOT_COUNT } from './mailbox.ts'
 import { newestMailbox, newestSender } from './newest.ts'
 import { lastByShard, type Queries } from './transaction.ts'
 
@@ -19,6 +28,23 @@ export function persist(tx: Queries, draft: Draft): void {
   updateSenders(tx, draft)
   raiseFloors(tx, draft)
 }
+
+type Column = readonly [name: string, type: string]
+
+const MAILBOX_COLUMNS: readonly Column[] = [
+  ['head_seq', 'bigint'],
+  ['bytes', 'bigint'],
+  ...Array.from({ length: SLOT_COUNT }, (_, slot): Column[] => [
+    [`d${slot + 1}`, 'smallint'],
+    [`a${slot + 1}`, 'bigint'],
+  ]).flat(),
+]
+
+// The key is asked for too: nothing that is somewhere else is ever written.
+const updatePlacedMailboxesSql = `
+  update mailbox.mailbox m
+     set ${setForPlace('m', MAILBOX_COLUMNS, 3)}
+   where ${isPlaced('m')} and m.account_id = ${forPlace('m', 2, 'uuid')}`
 
 const updateMailboxesSql = `
   update mailbox.mailbox m
@@ -37,23 +63,52 @@ function updateMailboxes(tx: Queries, draft: Draft): void {
   const mailboxes = [...draft.changedMailboxes]
     .map((accountId) => draft.picture.mailboxes.get(accountId))
     .filter((mailbox) => mailbox !== undefined)
-  lastByShard(tx, mailboxes, (group) => {
-    const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => [
-      smallintArray(group.map((mailbox) => mailbox.cursors[slot]?.deviceId ?? null)),
-      bigintArray(group.map((mailbox) => mailbox.cursors[slot]?.ackedSeq ?? null)),
-    ])
-    return {
-      name: 'update_mailboxes',
-      text: updateMailboxesSql,
-      values: [
-        uuidArray(group.map((mailbox) => mailbox.accountId)),
-        bigintArray(group.map((mailbox) => mailbox.headSeq)),
-        bigintArray(group.map((mailbox) => mailbox.bytes)),
-        ...slots.flat(),
-      ],
-    }
-  })
+  const { placed, others } = byPlace(mailboxes)
+  if (placed.length > 0) {
+    const places = tidArray(placed.map((mailbox) => mailbox.ctid))
+    tx.last({
+      name: 'update_placed_mailboxes',
+      text: updatePlacedMailboxesSql,
+      values: [places, ...mailboxArrays(placed)],
+    })
+  }
+  lastByShard(tx, others, (group) => ({
+    name: 'update_mailboxes',
+    text: updateMailboxesSql,
+    values: mailboxArrays(group),
+  }))
+  for (const mailbox of mailboxes) mailbox.ctid = undefined
 }
+
+function mailboxArrays(mailboxes: readonly Mailbox[]): (Buffer | null)[] {
+  const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => {
+    const cursors = mailboxes.map((mailbox) => mailbox.cursors[slot])
+    // As for most: nobody has a device there.
+    if (cursors.every((cursor) => cursor === undefined)) return [null, null]
+    return [
+      smallintArray(cursors.map((cursor) => cursor?.deviceId ?? null)),
+      bigintArray(cursors.map((cursor) => cursor?.ackedSeq ?? null)),
+    ]
+  })
+  return [
+    uuidArray(mailboxes.map((mailbox) => mailbox.accountId)),
+    bigintArray(mailboxes.map((mailbox) => mailbox.headSeq)),
+    bigintArray(mailboxes.map((mailbox) => mailbox.bytes)),
+    ...slots.flat(),
+  ]
+}
+
+const SENDER_COLUMNS: readonly Column[] = [
+  ['session', 'bigint'],
+  ['sent_no', 'bigint'],
+  ['sent_tag', 'bigint'],
+]
+
+const updatePlacedSendersSql = `
+  update mailbox.sender s
+     set ${setForPlace('s', SENDER_COLUMNS, 4)}
+   where ${isPlaced('s')}
+     and s.account_id = ${forPlace('s', 2, 'uuid')} and s.device_id = ${forPlace('s', 3, 'smallint')}`
 
 const updateSendersSql = `
   update mailbox.sender s
@@ -67,27 +122,48 @@ function updateSenders(tx: Queries, draft: Draft): void {
   const senders = [...draft.changedSenders]
     .map((key) => draft.picture.senders.get(key))
     .filter((sender) => sender !== undefined)
-    .map((sender) => ({ ...sender, ...sender.address }))
-  lastByShard(tx, senders, (group) => ({
-    name: 'update_senders',
-    text: updateSendersSql,
-    values: [
-      uuidArray(group.map((sender) => sender.accountId)),
-      smallintArray(group.map((sender) => sender.deviceId)),
-      bigintArray(group.map((sender) => sender.session)),
-      bigintArray(group.map((sender) => sender.sentNo)),
-      tagArray(group.map((sender) => sender.sentTag)),
-    ],
-  }))
+  const { placed, others } = byPlace(senders)
+  if (placed.length > 0) {
+    const places = tidArray(placed.map((sender) => sender.ctid))
+    tx.last({
+      name: 'update_placed_senders',
+      text: updatePlacedSendersSql,
+      values: [places, ...senderArrays(placed)],
+    })
+  }
+  lastByShard(
+    tx,
+    others.map((sender) => ({ sender, accountId: sender.address.accountId })),
+    (group) => ({
+      name: 'update_senders',
+      text: updateSendersSql,
+      values: senderArrays(group.map(({ sender }) => sender)),
+    }),
+  )
+  for (const sender of senders) sender.ctid = undefined
 }
 
+function senderArrays(senders: readonly Sender[]): Buffer[] {
+  return [
+    uuidArray(senders.map((sender) => sender.address.accountId)),
+    smallintArray(senders.map((sender) => sender.address.deviceId)),
+    bigintArray(senders.map((sender) => sender.session)),
+    bigintArray(senders.map((sender) => sender.sentNo)),
+    tagArray(senders.map((sender) => sender.sentTag)),
+  ]
+}
+
+function setForPlace(row: string, columns: readonly Column[], first: number): string {
+  return columns
+    .map(([name, type], index) => `${name} = ${forPlace(row, first + index, type)}`)
+    .join(', ')
+}
+
+// Each row of the arrays goes straight in: as a table, `from unnest(…)`, they are all put aside first.
 const insertEntriesSql = `
   insert into mailbox.entry (account_id, seq, tag, slots, expires_at, sealed)
-  select d.account_id, d.seq, d.tag, d.slots,
-         coalesce(timestamptz 'epoch' + d.expires_at_ms * interval '1 millisecond', 'infinity'),
-         d.sealed
-    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bytea[])
-      d(account_id, seq, tag, slots, expires_at_ms, sealed)`
+  select unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::smallint[]),
+         unnest($5::timestamptz[]), unnest($6::bytea[])`
 
 function insertEntries(tx: Queries, { appended }: Draft): void {
   lastByShard(tx, appended, (group) => ({
@@ -98,11 +174,15 @@ function insertEntries(tx: Queries, { appended }: Draft): void {
       bigintArray(group.map((entry) => entry.seq)),
       tagArray(group.map((entry) => entry.tag)),
       smallintArray(group.map((entry) => entry.slots)),
-      bigintArray(group.map((entry) => entry.expiresAtMs ?? null)),
+      timestamptzArray(group.map((entry) => entry.expiresAtMs ?? Infinity)),
       byteaArray(group.map((entry) => entry.sealed)),
     ],
   }))
 }
+
+const removePlacedEntriesSql = `
+  delete from mailbox.entry e
+   where ${isPlaced('e')} and e.seq = ${forPlace('e', 2, 'bigint')}`
 
 const removeEntriesSql = `
   delete from mailbox.entry e
@@ -112,7 +192,15 @@ const removeEntriesSql = `
      /* on Citus: and e.account_id = any($1::uuid[]) */`
 
 function removeEntries(tx: Queries, { removed }: Draft): void {
-  lastByShard(tx, removed, (group) => ({
+  const { placed, others } = byPlace(removed)
+  if (placed.length > 0) {
+    tx.last({
+      name: 'remove_placed_entries',
+      text: removePlacedEntriesSql,
+      values: [tidArray(placed.map((row) => row.ctid)), bigintArray(placed.map((row) => row.seq))],
+    })
+  }
+  lastByShard(tx, others, (group) => ({
     name: 'remove_entries',
     text: removeEntriesSql,
     values: [

@@ -63,6 +63,35 @@ test('an append that waits while its device opens a session is REPLACED', async 
   expect((await store.fetch(bob!)).headSeq).toBe(0)
 })
 
+test('a row that moved while its lock was waited for is written where it is then', async () => {
+  // Goal: the place that a lock shows is that of the newest version, which the lock is on.
+  const [alice] = await store.account()
+  const [bob] = await store.account()
+  const sender = await openSender(store, alice!)
+  const of = ({ accountId }: DeviceAddress) => `where account_id = '${accountId}'`
+  const moved = await hold(
+    `update mailbox.mailbox set bytes = bytes ${of(bob!)}`,
+    `update mailbox.sender set sent_no = sent_no ${of(alice!)}`,
+  )
+  const sending = sender.send([bob!.accountId])
+  await untilWaiting(store, 1)
+  await moved.release()
+  expect((await sending)?.$case).toBe('stored')
+  expect((await sender.send([bob!.accountId]))?.$case).toBe('stored')
+  expect((await store.fetch(bob!)).headSeq).toBe(2)
+
+  const movedAgain = await hold(
+    `update mailbox.mailbox set bytes = bytes ${of(bob!)}`,
+    `update mailbox.entry set slots = slots ${of(bob!)}`,
+  )
+  const acking = store.ack(bob!, 2)
+  await untilWaiting(store, 1)
+  await movedAgain.release()
+  await acking
+  expect(await store.rows(`select from mailbox.entry ${of(bob!)}`)).toEqual([])
+  expect(await store.fetch(bob!)).toMatchObject({ headSeq: 2, ackedSeq: 2 })
+})
+
 test('an opening that comes late takes no later session its place', async () => {
   // Goal: what a gateway has given up may be carried out at any time, and then changes nothing.
   const [alice] = await store.account()
