@@ -62,6 +62,7 @@ async function openDatabase(folder: string, scope: OpenScope, say: Say): Promise
     dataFolder: dataFolder(folder),
     socketFolder: join(runFolder, 'postgres'),
     fsync: true,
+    settings: { autovacuum_naptime: '5s' }, // as in docker-compose.yml
     logFile: logPath(folder, 'postgres'),
   })
   scope.defer('postgres', server.stop)

@@ -15,6 +15,15 @@ const run = promisify(execFile)
 /** Linux allows 107 bytes for a socket's path; Postgres adds `/.s.PGSQL.5432.lock` to the folder. */
 const SOCKET_FOLDER_BYTES_MAX = 88
 
+/**
+ * As in docker-compose.yml. A batch comes in arrays of a hundred kilobytes and more; by default glibc
+ * gives their memory back after each statement, and the next one's pages are made anew, one by one.
+ */
+const KEEP_MEMORY = {
+  GLIBC_TUNABLES:
+    'glibc.malloc.trim_threshold=8388608:glibc.malloc.mmap_threshold=1048576:glibc.malloc.top_pad=262144',
+}
+
 export interface PostgresOptions {
   /** Made by initdb where it does not exist yet. */
   dataFolder: string
@@ -64,7 +73,7 @@ export async function startPrivatePostgres(options: PostgresOptions): Promise<Pr
     stopSignal: 'SIGINT',
     orphanSignal: 'INT',
     user,
-    env,
+    env: { ...KEEP_MEMORY, ...env },
     logFile,
   })
   return Object.assign(server, {
