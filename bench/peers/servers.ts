@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { OpenScope } from '@twotick/chassis'
 import { requireBinary } from '../../scripts/servers/binaries.ts'
 import { onFreePort } from '../../scripts/servers/free-port.ts'
+import { COLLECT_SELDOM } from '../../scripts/servers/nats.ts'
 import { launch, type ServerProcess } from '../../scripts/servers/launch.ts'
 import { type Usage, usageOf } from '../processes.ts'
 import { startBenchRelay } from '../relay.ts'
@@ -58,6 +59,7 @@ function startJetStream(folder: string): Promise<Broker> {
       name: 'nats-server',
       command: requireBinary('nats-server'),
       args: ['--addr', '127.0.0.1', '--port', String(port), '--jetstream', '--store_dir', folder],
+      env: COLLECT_SELDOM,
       readyLine: 'Server is ready',
       stopSignal: 'SIGINT',
       orphanSignal: 'KILL',
