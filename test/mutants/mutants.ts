@@ -63,12 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: '`Rejected` is definite.',
     file: `${GATEWAY}/lane.ts`,
     find: "return { at: 'unsettled', accepted, isRepetition: true }",
-    replace: `return {
-        at: 'refused',
-        refusal: { code: RefusalCode.UNAVAILABLE, detail: '', retryAfterMs: 0 },
-        roster: undefined,
-        again: undefined,
-      }`,
+    replace: `const refusal = { code: RefusalCode.UNAVAILABLE, detail: '', retryAfterMs: 0 }
+      return { at: 'refused', refusal, roster: undefined, again: undefined }`,
   },
   {
     name: 'refused-repetition-answered',
