@@ -45,6 +45,8 @@ export async function cutPowerRepeatedly(
   const witnesses = await Promise.all(
     Array.from({ length: PAIRS }, (_, number) => openWitness(stack.url, `pair${number}`)),
   )
+  // A hasty one may forget the accounts too, and then nobody is left to tell what it has lost.
+  if (!waitsForDisk) await stack.sql('checkpoint')
   const all: PowerCutRound[] = []
   for (let number = 1; number <= rounds; number++) {
     witnesses.forEach((witness) => witness.start())
