@@ -25,6 +25,13 @@ async function open(settings: Partial<Parameters<typeof connectPostgres>[0]> = {
   return pool
 }
 
+test('where a row is comes back as a number, in the order of places', async () => {
+  // Goal: what is read as a place is written as that place (envelope-store's tidArray).
+  const pool = await open()
+  const { rows } = await pool.query(`select '(70000,12)'::tid as place`)
+  expect(rows).toEqual([{ place: 70_000 * 2 ** 16 + 12 }])
+})
+
 test('int8 comes back as a number, and is refused where a number cannot hold it', async () => {
   const pool = await open()
   const { rows } = await pool.query(`select 9007199254740991::int8 as n, '{1,null}'::int8[] as a`)

@@ -7,9 +7,7 @@
 // good for one write. Rows without a place are written by their keys: those of a row that was written
 // or made before in the same transaction, and all on Citus, where a place is one of a shard.
 
-interface Placed {
-  ctid?: number | undefined
-}
+import type { Placed } from './mailbox.ts'
 
 export interface ByPlace<T> {
   /** In the order of their places. */
@@ -20,12 +18,10 @@ export interface ByPlace<T> {
 
 /** Parts rows whose places are known from those to be found by their keys. */
 export function byPlace<T extends Placed>(rows: readonly T[]): ByPlace<T> {
-  const isPlaced = (row: T): row is T & { ctid: number } => row.ctid !== undefined
-  const placed = rows.filter(isPlaced).sort((a, b) => a.ctid - b.ctid)
-  return {
-    placed,
-    others: placed.length === rows.length ? [] : rows.filter((row) => !isPlaced(row)),
-  }
+  const hasPlace = (row: T): row is T & { ctid: number } => row.ctid !== undefined
+  const placed = rows.filter(hasPlace).sort((a, b) => a.ctid - b.ctid)
+  const others = placed.length === rows.length ? [] : rows.filter((row) => !hasPlace(row))
+  return { placed, others }
 }
 
 /** The condition that a row is at one of the places in `$1`. */

@@ -14,7 +14,7 @@ export interface Cursor {
 }
 
 /** A row that was read under the transaction's locks. */
-interface Placed {
+export interface Placed {
   /** Where it is (by-place.ts); undefined where that is not known, or no longer. */
   ctid?: number | undefined
 }

@@ -1,6 +1,6 @@
-// Writes what a draft says, in as few statements as there are kinds of change (on
-// Citus: for each shard). Everything written
-// here is locked, so values are set, not computed: the picture is what the row will be.
+// Writes what a draft says, in as few statements as there are kinds of change, one for rows whose places
+// are known and one for those found by their keys (on Citus: for each shard). Everything written here is
+// locked, so values are set, not computed: the picture is what the row will be.
 
 import {
   bigintArray,
