@@ -40,7 +40,9 @@ export async function cutPowerRepeatedly(
   scope.defer('folder', () => rmSync(folder, { recursive: true, force: true }))
   const setting = postgresSetting(folder)
   await giveOwnDisk(setting, scope)
-  if (!waitsForDisk) setting.settings['synchronous_commit'] = 'off'
+  // Nor does it write by itself in the meantime: else there may be nothing to lose at the moment of a cut.
+  const hasty = { synchronous_commit: 'off', wal_writer_delay: '10s' }
+  if (!waitsForDisk) Object.assign(setting.settings, hasty)
   const stack = await openStack({ folder, replicas: 1, postgres: setting, env: {} }, scope)
   const witnesses = await Promise.all(
     Array.from({ length: PAIRS }, (_, number) => openWitness(stack.url, `pair${number}`)),

@@ -68,6 +68,7 @@ export type Cluster = Resource<
   'Cluster',
   {
     instances: number
+    env?: { name: string; value: string }[]
     inheritedMetadata?: { labels?: Record<string, string> }
     postgresql?: {
       synchronous?: {
