@@ -11,7 +11,7 @@ export interface PrivateNats extends ServerProcess {
 
 /**
  * As in docker-compose.yml. It keeps next to nothing on its heap, and by default collects whenever that
- * has doubled: many times a second, under load a third of what it does.
+ * has doubled: under load a third of its CPU.
  */
 export const COLLECT_SELDOM = { GOGC: '400', GOMEMLIMIT: '200MiB' }
 
