@@ -12,6 +12,11 @@ import type { Logger } from './log.ts'
 import { openMeter } from './meter.ts'
 import { clientsWithin } from './postgres-client.ts'
 
+// Reads come in bursts: a cache's lifetime ends, many connect. A connection for each, closed again
+// before the next burst, is a fork and statements planned anew, every few seconds. For longer than this
+// none is kept: after Postgres has moved, each that is left leads nowhere.
+const IDLE_MS = 60_000
+
 export interface PostgresSettings {
   readonly url: string
   readonly poolMax?: number
@@ -51,6 +56,7 @@ export async function connectPostgres(
     statement_timeout: settings.statementTimeoutMs ?? 2_000,
     idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs ?? 5_000,
     keepAlive: true,
+    idleTimeoutMillis: IDLE_MS,
     pipeline: options.pipeline ?? false,
     types: { getTypeParser } as pg.CustomTypesConfig,
     ...(options.onConnect && { onConnect: options.onConnect }),

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { leftBy } from '../../../test/heap.ts'
 import { startPostgres, type TestPostgresServer } from '../../../test/servers.ts'
 import { connectPostgres, createLog, Failure, retrying, transaction } from '../src/index.ts'
@@ -56,6 +56,27 @@ test('the hook runs once on each new connection, before anything else', async ()
   await Promise.all([show(), show(), show(), show()])
   expect((await show()).rows).toEqual([{ application_name: 'hooked' }])
   expect(seen).toHaveLength(2)
+})
+
+test('connections are there for the next burst, and not for ever', async () => {
+  const pool = await open()
+  const burst = () => Promise.all([1, 2, 3].map(() => pool.query('select')))
+  await burst()
+  const isOpened = vi.fn()
+  pool.on('connect', isOpened)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    for (const sinceMs of [15_000, 45_000]) {
+      await burst()
+      vi.advanceTimersByTime(sinceMs)
+    }
+    await burst()
+    expect(isOpened).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(90_000)
+    expect(pool.totalCount).toBe(0)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('a transaction commits, or leaves nothing and gives its connection back', async () => {
