@@ -103,7 +103,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'place-used-twice',
     breaks: 'A place is good for one write.',
     file: `${STORE}/persist.ts`,
-    find: 'for (const mailbox of mailboxes) mailbox.ctid = undefined',
+    find: 'for (const row of rows) row.ctid = undefined',
     replace: '',
   },
   {

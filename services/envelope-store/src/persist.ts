@@ -2,6 +2,7 @@
 // are known and one for those found by their keys (on Citus: for each shard). Everything written here is
 // locked, so values are set, not computed: the picture is what the row will be.
 
+import type { AccountId } from '@twotick/protocol'
 import {
   bigintArray,
   byteaArray,
@@ -14,7 +15,7 @@ import {
 import { byPlace, forPlace, isPlaced } from './by-place.ts'
 import type { Draft } from './draft.ts'
 import { entryAt } from './entries-by-key.ts'
-import { type Mailbox, type Sender, SLOT_COUNT } from './mailbox.ts'
+import { type Mailbox, type Placed, type Sender, SLOT_COUNT } from './mailbox.ts'
 import { newestMailbox, newestSender } from './newest.ts'
 import { lastByShard, type Queries } from './transaction.ts'
 
@@ -63,21 +64,13 @@ function updateMailboxes(tx: Queries, draft: Draft): void {
   const mailboxes = [...draft.changedMailboxes]
     .map((accountId) => draft.picture.mailboxes.get(accountId))
     .filter((mailbox) => mailbox !== undefined)
-  const { placed, others } = byPlace(mailboxes)
-  if (placed.length > 0) {
-    const places = tidArray(placed.map((mailbox) => mailbox.ctid))
-    tx.last({
-      name: 'update_placed_mailboxes',
-      text: updatePlacedMailboxesSql,
-      values: [places, ...mailboxArrays(placed)],
-    })
-  }
-  lastByShard(tx, others, (group) => ({
-    name: 'update_mailboxes',
-    text: updateMailboxesSql,
-    values: mailboxArrays(group),
-  }))
-  for (const mailbox of mailboxes) mailbox.ctid = undefined
+  updateLocked(tx, mailboxes, {
+    kind: 'mailboxes',
+    placedSql: updatePlacedMailboxesSql,
+    sql: updateMailboxesSql,
+    arrays: mailboxArrays,
+    accountOf: (mailbox) => mailbox.accountId,
+  })
 }
 
 function mailboxArrays(mailboxes: readonly Mailbox[]): (Buffer | null)[] {
@@ -122,25 +115,13 @@ function updateSenders(tx: Queries, draft: Draft): void {
   const senders = [...draft.changedSenders]
     .map((key) => draft.picture.senders.get(key))
     .filter((sender) => sender !== undefined)
-  const { placed, others } = byPlace(senders)
-  if (placed.length > 0) {
-    const places = tidArray(placed.map((sender) => sender.ctid))
-    tx.last({
-      name: 'update_placed_senders',
-      text: updatePlacedSendersSql,
-      values: [places, ...senderArrays(placed)],
-    })
-  }
-  lastByShard(
-    tx,
-    others.map((sender) => ({ sender, accountId: sender.address.accountId })),
-    (group) => ({
-      name: 'update_senders',
-      text: updateSendersSql,
-      values: senderArrays(group.map(({ sender }) => sender)),
-    }),
-  )
-  for (const sender of senders) sender.ctid = undefined
+  updateLocked(tx, senders, {
+    kind: 'senders',
+    placedSql: updatePlacedSendersSql,
+    sql: updateSendersSql,
+    arrays: senderArrays,
+    accountOf: (sender) => sender.address.accountId,
+  })
 }
 
 function senderArrays(senders: readonly Sender[]): Buffer[] {
@@ -151,6 +132,42 @@ function senderArrays(senders: readonly Sender[]): Buffer[] {
     bigintArray(senders.map((sender) => sender.sentNo)),
     tagArray(senders.map((sender) => sender.sentTag)),
   ]
+}
+
+interface LockedRows<T> {
+  readonly kind: string
+  /** With the places before the arrays. */
+  readonly placedSql: string
+  readonly sql: string
+  readonly arrays: (rows: readonly T[]) => (Buffer | null)[]
+  readonly accountOf: (row: T) => AccountId
+}
+
+/** Writes locked rows, which leave their places by it. */
+function updateLocked<T extends Placed>(
+  tx: Queries,
+  rows: readonly T[],
+  { kind, placedSql, sql, arrays, accountOf }: LockedRows<T>,
+): void {
+  const { placed, others } = byPlace(rows)
+  if (placed.length > 0) {
+    const places = tidArray(placed.map((row) => row.ctid))
+    tx.last({
+      name: `update_placed_${kind}`,
+      text: placedSql,
+      values: [places, ...arrays(placed)],
+    })
+  }
+  lastByShard(
+    tx,
+    others.map((row) => ({ row, accountId: accountOf(row) })),
+    (group) => ({
+      name: `update_${kind}`,
+      text: sql,
+      values: arrays(group.map(({ row }) => row)),
+    }),
+  )
+  for (const row of rows) row.ctid = undefined
 }
 
 function setForPlace(row: string, columns: readonly Column[], first: number): string {
