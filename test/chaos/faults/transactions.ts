@@ -3,6 +3,7 @@
 
 import pg from 'pg'
 import { withDatabase } from '../../../scripts/servers/database.ts'
+import { waitFor } from '../../wait.ts'
 import type { Fault, Heal } from '../fault.ts'
 import { DATABASE, type Stack } from '../stack.ts'
 
@@ -13,12 +14,22 @@ export const heldTransaction: Fault = {
   inject: holdTransaction,
 }
 
-/** Holds a snapshot from now on. */
-export async function holdTransaction({ postgres }: Pick<Stack, 'postgres'>): Promise<Heal> {
-  const client = new pg.Client({ connectionString: withDatabase(postgres.url, DATABASE) })
+/** Holds a snapshot from now on, or from when Postgres is there: another fault may have it just now. */
+export function holdTransaction({ postgres }: Pick<Stack, 'postgres'>): Promise<Heal> {
+  const url = withDatabase(postgres.url, DATABASE)
+  return waitFor(() => holdAt(url), { what: 'Postgres', deadlineMs: 60_000 })
+}
+
+async function holdAt(url: string): Promise<Heal> {
+  const client = new pg.Client({ connectionString: url })
   client.on('error', () => undefined) // Postgres was killed, and the transaction with it
-  await client.connect()
-  await client.query('begin isolation level repeatable read')
-  await client.query('select count(*) from mailbox.mailbox')
+  try {
+    await client.connect()
+    await client.query('begin isolation level repeatable read')
+    await client.query('select count(*) from mailbox.mailbox')
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw error
+  }
   return () => client.end()
 }
