@@ -41,7 +41,12 @@ export async function cutPowerRepeatedly(
   const setting = postgresSetting(folder)
   await giveOwnDisk(setting, scope)
   // Nor does it write by itself in the meantime: else there may be nothing to lose at the moment of a cut.
-  const hasty = { synchronous_commit: 'off', wal_writer_delay: '10s' }
+  const hasty = {
+    synchronous_commit: 'off',
+    wal_writer_delay: '10s',
+    wal_writer_flush_after: '1GB',
+    autovacuum: 'off',
+  }
   if (!waitsForDisk) Object.assign(setting.settings, hasty)
   const stack = await openStack({ folder, replicas: 1, postgres: setting, env: {} }, scope)
   const witnesses = await Promise.all(
@@ -54,8 +59,8 @@ export async function cutPowerRepeatedly(
     witnesses.forEach((witness) => witness.start())
     await everyTick(witnesses)
     await sleep(random.whole(...TRAFFIC_MS))
-    // A checkpoint under way is the harder moment: data pages are half written.
-    if (random.chance(0.5)) void stack.sql('checkpoint').catch(() => undefined)
+    // A checkpoint under way is the harder moment: data pages are half written. (It flushes the log first.)
+    if (random.chance(0.5) && waitsForDisk) void stack.sql('checkpoint').catch(() => undefined)
     const restore = await powerCut.inject(stack, random)
     const began = performance.now()
     await restore()
