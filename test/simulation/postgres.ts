@@ -192,7 +192,7 @@ function createPool(
     if (found && !found.connection.isBroken) return Promise.resolve(found.client)
     const connection = open()
     const client = {
-      connection: { stream: { cork: () => undefined, uncork: () => undefined } },
+      together: () => undefined,
       query: (asked: string | Asked) =>
         ask(connection, typeof asked === 'string' ? { text: asked } : asked),
       release(isUseless?: boolean) {

@@ -1,12 +1,16 @@
-// pg's client, where each query has its callback from the beginning.
+// pg's client, with two things of our own.
 //
-// pg itself assigns it later (`query.callback = …`), and a function that is written down as the value
-// of a property's assignment V8 makes in the old generation. From there it keeps what its query has
-// met alive, values and rows, until a whole collection; under load there was one every second.
+// Each query has its callback from the beginning. pg itself assigns it later (`query.callback = …`),
+// and a function that is written down as the value of a property's assignment V8 makes in the old
+// generation. From there it keeps what its query has met alive, values and rows, until a whole
+// collection; under load there was one every second.
+//
+// And what is asked in one turn can be one question (postgres-together.ts).
 
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import pg from 'pg'
+import { type Shapes, Together, TogetherQuery } from './postgres-together.ts'
 
 type Callback = (error: Error | null, result?: unknown) => void
 
@@ -16,6 +20,20 @@ type Callback = (error: Error | null, result?: unknown) => void
  */
 export function clientsWithin(queryTimeoutMs: number) {
   return class extends pg.Client {
+    #together: Together | undefined
+    readonly #shapes: Shapes = new Map()
+
+    /** Until this turn ends, what is asked is one question. */
+    together(): void {
+      if (this.#together !== undefined) return
+      const together = new Together()
+      this.#together = together
+      process.nextTick(() => {
+        this.#together = undefined
+        if (!together.isEmpty) super.query(together as unknown as pg.Submittable)
+      })
+    }
+
     override query(asked: unknown, ...more: unknown[]): never {
       const values = more.find(Array.isArray)
       const config = typeof asked === 'string' ? { text: asked } : (asked as object)
@@ -23,7 +41,7 @@ export function clientsWithin(queryTimeoutMs: number) {
       const callback = more.find((part): part is Callback => typeof part === 'function')
       const submit = (callback: Callback) => {
         const whole = { ...config, ...(values && { values }), callback }
-        super.query(new pg.Query(whole as unknown as pg.QueryConfig))
+        this.#submit(whole)
       }
       if (callback !== undefined) return this.#within(submit, callback) as never
       return new Promise((resolve, reject) => {
@@ -32,6 +50,11 @@ export function clientsWithin(queryTimeoutMs: number) {
         Error.captureStackTrace(error) // one that leads to who has asked, as pg's own does
         throw error
       }) as never
+    }
+
+    #submit(whole: object): void {
+      if (this.#together === undefined) super.query(new pg.Query(whole as pg.QueryConfig))
+      else this.#together.add(new TogetherQuery(whole, this, this.#shapes))
     }
 
     #within(submit: (callback: Callback) => void, callback: Callback): void {

@@ -3,7 +3,6 @@
 // A stopped server answers nothing, not even errors: only `queryTimeoutMs` ends the wait then, and
 // the connection is thrown away, since the late answer would be taken for the next query's.
 
-import type { Duplex } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import { backoffMs, Failure, postgresFailure } from './failure.ts'
@@ -140,14 +139,17 @@ export async function transaction<T>(
   const client = await pool.connect().catch((error: unknown) => {
     throw asThrown(error, true)
   })
+  const isTogether = pool.options.pipeline ?? false
+  // Prepared, where many are asked together: parsed once a connection.
+  const say = (text: string) => client.query(isTogether ? { name: text, text } : { text })
   let isUnknown = false
-  if (pool.options.pipeline) sendTogether(client)
-  const pipeline: InPipeline = { begun: heard(client.query('begin')), sent: [], last: [] }
+  if (isTogether) sendTogether(client)
+  const pipeline: InPipeline = { begun: heard(say('begin')), sent: [], last: [] }
   try {
-    if (!pool.options.pipeline) await pipeline.begun
+    if (!isTogether) await pipeline.begun
     const result = await work(client, pipeline)
     isUnknown = true
-    const committed = heard(client.query('commit'))
+    const committed = heard(say('commit'))
     await Promise.all(pipeline.last).catch((error: unknown) => {
       // Postgres' word on a statement before the commit: that has then rolled back.
       isUnknown = !(error instanceof pg.DatabaseError)
@@ -163,11 +165,9 @@ export async function transaction<T>(
   }
 }
 
-/** What is said to a server in one turn goes out in one write: a system call, and a wake-up, less. */
+/** What is asked of a pipelining client in this turn, from now on, is one question. */
 export function sendTogether(client: pg.ClientBase): void {
-  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
-  stream.cork()
-  process.nextTick(() => stream.uncork())
+  ;(client as unknown as { together(): void }).together()
 }
 
 const IN_FAILED_TRANSACTION = '25P02'
