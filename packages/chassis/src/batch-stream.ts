@@ -2,19 +2,22 @@
 // frames and come back as verdicts by number.
 //
 // What is asked within one turn of the event loop goes into one frame: an idle stream sends at once,
-// a busy one batches by itself, the more so where a frame waits for the one before. Until the stream
-// is open, questions wait. When it breaks, every one, sent or still waiting, is rejected in its order:
-// what was sent with an unknown outcome, what was not with `hadNoEffect`. So nothing overtakes, and
-// who asked decides what to repeat. (What has no verdict by its deadline is rejected alone; what was
+// a busy one batches by itself, the more so where a frame waits for the one before. A few that are
+// patient, a moment after the last frame, wait for one that is not, and go along with it. Until the
+// stream is open, questions wait. When it breaks, every one, sent or still waiting, is rejected in its
+// order: what was sent with an unknown outcome, what was not with `hadNoEffect`. So nothing overtakes,
+// and who asked decides what to repeat. (What has no verdict by its deadline is rejected alone; what was
 // asked after it goes on.)
 
 import { Failure } from './failure.ts'
 import { createInFlight, type InFlightBounds, type Numbered, type Question } from './in-flight.ts'
 import { keepStream, type KeptStreamOptions } from './kept-stream.ts'
+import { createPatience } from './patience.ts'
 
 export type { Numbered }
 
 const FRAME_BYTES_MAX = 1_048_576
+const PATIENT_MAX = 16
 const TOO_MUCH = 'too much is in flight'
 
 export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { readonly id: number }>
@@ -29,6 +32,8 @@ export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { read
    * answered. For questions that are answered together with what else is in their frame.
    */
   holdsUp(item: Item): boolean
+  /** Whether nobody waits for the answer: alone, up to 15 of such have a frame every 5 ms. */
+  isPatient(item: Item): boolean
 }
 
 export interface BatchStream<Item, Verdict> {
@@ -51,6 +56,8 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   let isFlushPlanned = false
   // What was sent last, while it holds up the next frame.
   let underWay: readonly Question<Item, Verdict>[] = []
+  const patience = createPatience(planFlush)
+  const isPatient = ({ item }: Numbered<Item>) => options.isPatient(item)
   let isClosed = false
   const inFlight = createInFlight<Item, Verdict>(options, () => {
     queue = queue.filter(({ id }) => inFlight.has(id))
@@ -68,14 +75,15 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   })
 
   function planFlush() {
-    if (isFlushPlanned || underWay.length > 0) return
+    if (queue.length === 0 || isFlushPlanned || underWay.length > 0) return
+    if (queue.length < PATIENT_MAX && queue.every(isPatient) && patience.lasts()) return
     isFlushPlanned = true
     setImmediate(flush)
   }
 
   function goOn() {
     underWay = []
-    if (queue.length > 0) planFlush()
+    planFlush()
   }
 
   function rejectAll(failure: Failure) {
@@ -87,14 +95,11 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   function flush() {
     isFlushPlanned = false
     const open = stream.current()
-    if (open === undefined || underWay.length > 0) return
-    if (queue.some(({ item }) => options.holdsUp(item))) underWay = queue
-    const batches = batchesOf(queue)
-    queue = []
-    for (const batch of batches) {
-      for (const question of batch) question.isSent = true
-      for (const frame of options.frames(batch)) open.write(frame)
-    }
+    if (open === undefined || queue.length === 0 || underWay.length > 0) return
+    patience.gone()
+    const questions = queue.splice(0)
+    if (questions.some(({ item }) => options.holdsUp(item))) underWay = questions
+    for (const batch of batchesOf(questions)) writeTo(open, options.frames(batch), batch)
   }
 
   return {
@@ -108,11 +113,21 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
       }),
     close() {
       isClosed = true
+      patience.close()
       stream.close()
       rejectAll(new Failure('UNAVAILABLE', 'the stream is closed'))
       inFlight.close()
     },
   }
+}
+
+function writeTo<Request>(
+  open: { write(request: Request): unknown },
+  frames: readonly Request[],
+  questions: readonly { isSent: boolean }[],
+): void {
+  for (const question of questions) question.isSent = true
+  for (const frame of frames) open.write(frame)
 }
 
 function unsent(code: 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED', message: string): Failure {

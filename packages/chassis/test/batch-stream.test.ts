@@ -1,11 +1,12 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { afterEach, expect, test } from 'vitest'
+import { setImmediate, setTimeout as wait } from 'node:timers/promises'
+import { afterEach, expect, test, vi } from 'vitest'
 import { Failure } from '../src/index.ts'
 import { ackAll, ackedReply, ackedSeq, ackStream, serveStore, storeClient } from './store-server.ts'
 
 const opened: { close(): unknown }[] = []
 
 afterEach(async () => {
+  vi.useRealTimers()
   for (const one of opened.splice(0).reverse()) await one.close()
 })
 
@@ -23,6 +24,11 @@ function openStream(port: number, bounds?: Parameters<typeof ackStream>[1]) {
 }
 
 const nothing = () => undefined
+
+/** Turns of the event loop, in which a frame would have gone. */
+async function turns() {
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+}
 
 test('each question gets its own verdict, and one turn’s questions share a frame', async () => {
   let frames = 0
@@ -118,6 +124,54 @@ test('a question that holds nobody up is waited for by nobody', async () => {
   expect(ackedSeq(await stream.send(4))).toBe(4)
   expect(performance.now() - began).toBeLessThan(1_000)
   expect(await unanswered).toBe('DEADLINE_EXCEEDED')
+})
+
+/** A stream of which all below 100 are patient, with no time but the test's; and its frames. */
+async function patientStream() {
+  const frames: (number | undefined)[][] = []
+  const server = await serve({
+    write: (request, answer) => {
+      frames.push(request.acks.map(({ seq }) => seq))
+      return ackAll(request, answer)
+    },
+  })
+  const stream = openStream(server.port, { isPatient: (seq) => seq < 100 })
+  await stream.send(100)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  await stream.send(100)
+  frames.length = 0
+  return { stream, frames }
+}
+
+test('the patient go along with the next that is not, or alone when their moment is over', async () => {
+  const { stream, frames } = await patientStream()
+  const one = stream.send(1)
+  await turns()
+  await Promise.all([one, stream.send(101), stream.send(2)])
+  expect(frames).toEqual([[1, 101, 2]])
+
+  const three = stream.send(3)
+  await turns()
+  const four = stream.send(4)
+  vi.advanceTimersByTime(4)
+  await turns()
+  expect(frames).toHaveLength(1)
+  vi.advanceTimersByTime(1)
+  await Promise.all([three, four])
+  expect(frames.slice(1)).toEqual([[3, 4]])
+})
+
+test('the patient go at once where nothing has gone for a while, or if they are many', async () => {
+  const { stream, frames } = await patientStream()
+  vi.advanceTimersByTime(5)
+  await stream.send(1)
+  expect(frames).toEqual([[1]])
+
+  const few = Array.from({ length: 15 }, (_, seq) => stream.send(seq))
+  await turns()
+  expect(frames).toHaveLength(1)
+  await Promise.all([...few, stream.send(15)])
+  expect(frames.slice(1)).toEqual([Array.from({ length: 16 }, (_, seq) => seq)])
 })
 
 test('broken in mid-flight: what was sent is unknown, in its order, and the stream comes back', async () => {
@@ -224,7 +278,7 @@ test('a caller that asks faster than the server answers is made to wait, not ref
   const verdicts = []
   for (let seq = 0; seq < 400; seq++) {
     verdicts.push(stream.send(seq))
-    await new Promise((resolve) => setImmediate(resolve))
+    await setImmediate()
   }
   expect((await Promise.all(verdicts)).map(ackedSeq)).toEqual(verdicts.map((_, seq) => seq))
   expect(inFlightMost).toBeLessThanOrEqual(64)
