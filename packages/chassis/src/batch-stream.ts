@@ -2,22 +2,22 @@
 // frames and come back as verdicts by number.
 //
 // What is asked within one turn of the event loop goes into one frame: an idle stream sends at once,
-// a busy one batches by itself, the more so where a frame waits for the one before. A few that are
-// patient, a moment after the last frame, wait for one that is not, and go along with it. Until the
-// stream is open, questions wait. When it breaks, every one, sent or still waiting, is rejected in its
-// order: what was sent with an unknown outcome, what was not with `hadNoEffect`. So nothing overtakes,
-// and who asked decides what to repeat. (What has no verdict by its deadline is rejected alone; what was
-// asked after it goes on.)
+// a busy one batches by itself, the more so where a frame waits for the one before. A few that can wait
+// do so for a moment after the last frame, to go along with one that cannot. Until the stream is open,
+// questions wait. When it breaks, every one, sent or still waiting, is rejected in its order: what was
+// sent with an unknown outcome, what was not with `hadNoEffect`. So nothing overtakes, and who asked
+// decides what to repeat. (What has no verdict by its deadline is rejected alone; what was asked after
+// it goes on.)
 
+import { createDelay } from './delay.ts'
 import { Failure } from './failure.ts'
 import { createInFlight, type InFlightBounds, type Numbered, type Question } from './in-flight.ts'
 import { keepStream, type KeptStreamOptions } from './kept-stream.ts'
-import { createPatience } from './patience.ts'
 
 export type { Numbered }
 
 const FRAME_BYTES_MAX = 1_048_576
-const PATIENT_MAX = 16
+const DELAYED_MAX = 16
 const TOO_MUCH = 'too much is in flight'
 
 export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { readonly id: number }>
@@ -32,8 +32,8 @@ export interface BatchStreamOptions<Item, Request, Reply, Verdict extends { read
    * answered. For questions that are answered together with what else is in their frame.
    */
   holdsUp(item: Item): boolean
-  /** Whether nobody waits for the answer: alone, up to 15 of such have a frame every 5 ms. */
-  isPatient(item: Item): boolean
+  /** Whether nobody waits for the answer: up to 15 of such alone have a frame every 5 ms. */
+  canWait(item: Item): boolean
 }
 
 export interface BatchStream<Item, Verdict> {
@@ -56,8 +56,8 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
   let isFlushPlanned = false
   // What was sent last, while it holds up the next frame.
   let underWay: readonly Question<Item, Verdict>[] = []
-  const patience = createPatience(planFlush)
-  const isPatient = ({ item }: Numbered<Item>) => options.isPatient(item)
+  const delay = createDelay(planFlush)
+  const canWait = ({ item }: Numbered<Item>) => options.canWait(item)
   let isClosed = false
   const inFlight = createInFlight<Item, Verdict>(options, () => {
     queue = queue.filter(({ id }) => inFlight.has(id))
@@ -76,7 +76,7 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
 
   function planFlush() {
     if (queue.length === 0 || isFlushPlanned || underWay.length > 0) return
-    if (queue.length < PATIENT_MAX && queue.every(isPatient) && patience.lasts()) return
+    if (queue.length < DELAYED_MAX && queue.every(canWait) && delay.lasts()) return
     isFlushPlanned = true
     setImmediate(flush)
   }
@@ -96,7 +96,7 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
     isFlushPlanned = false
     const open = stream.current()
     if (open === undefined || queue.length === 0 || underWay.length > 0) return
-    patience.gone()
+    delay.gone()
     const questions = queue.splice(0)
     if (questions.some(({ item }) => options.holdsUp(item))) underWay = questions
     for (const batch of batchesOf(questions)) writeTo(open, options.frames(batch), batch)
@@ -113,7 +113,7 @@ export function batchStream<Item, Request, Reply, Verdict extends { readonly id:
       }),
     close() {
       isClosed = true
-      patience.close()
+      delay.close()
       stream.close()
       rejectAll(new Failure('UNAVAILABLE', 'the stream is closed'))
       inFlight.close()

@@ -126,8 +126,8 @@ test('a question that holds nobody up is waited for by nobody', async () => {
   expect(await unanswered).toBe('DEADLINE_EXCEEDED')
 })
 
-/** A stream of which all below 100 are patient, with no time but the test's; and its frames. */
-async function patientStream() {
+/** A stream on which all below 100 can wait, with no time but the test's; and its frames. */
+async function waitingStream() {
   const frames: (number | undefined)[][] = []
   const server = await serve({
     write: (request, answer) => {
@@ -135,7 +135,7 @@ async function patientStream() {
       return ackAll(request, answer)
     },
   })
-  const stream = openStream(server.port, { isPatient: (seq) => seq < 100 })
+  const stream = openStream(server.port, { canWait: (seq) => seq < 100 })
   await stream.send(100)
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   await stream.send(100)
@@ -143,8 +143,8 @@ async function patientStream() {
   return { stream, frames }
 }
 
-test('the patient go along with the next that is not, or alone when their moment is over', async () => {
-  const { stream, frames } = await patientStream()
+test('what can wait goes along with the next that cannot, or alone when its moment is over', async () => {
+  const { stream, frames } = await waitingStream()
   const one = stream.send(1)
   await turns()
   await Promise.all([one, stream.send(101), stream.send(2)])
@@ -161,8 +161,8 @@ test('the patient go along with the next that is not, or alone when their moment
   expect(frames.slice(1)).toEqual([[3, 4]])
 })
 
-test('the patient go at once where nothing has gone for a while, or if they are many', async () => {
-  const { stream, frames } = await patientStream()
+test('what can wait goes at once where nothing has gone for a while, or if it is much', async () => {
+  const { stream, frames } = await waitingStream()
   vi.advanceTimersByTime(5)
   await stream.send(1)
   expect(frames).toEqual([[1]])

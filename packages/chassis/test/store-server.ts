@@ -56,7 +56,7 @@ export function storeClient(port: number, service: ServiceName, file = secretFil
 /** A batch stream of acks, whose seq is the test's item. */
 export function ackStream(
   client: EnvelopeStoreClient,
-  options: Partial<InFlightBounds & Record<'holdsUp' | 'isPatient', (seq: number) => boolean>> = {},
+  options: Partial<InFlightBounds & Record<'holdsUp' | 'canWait', (seq: number) => boolean>> = {},
 ) {
   return batchStream({
     open: () => client.write(),
@@ -80,7 +80,7 @@ export function ackStream(
     inFlightMax: 1_000,
     inFlightBytesMax: 1_000_000,
     holdsUp: () => false,
-    isPatient: () => false,
+    canWait: () => false,
     ...options,
   })
 }

@@ -57,7 +57,7 @@ export function openWrites(
     // A frame is one transaction's, as a rule, and what comes during it waits for the next one in any
     // case. Acks that fail entries have transactions of their own, and a queue to wait in.
     holdsUp: (write) => !('ack' in write && write.ack.failed.length > 0),
-    isPatient: (write) => 'ack' in write,
+    canWait: (write) => 'ack' in write,
   })
 
   const write = (item: Write) => stream.send(item).then(outcomeOf, outcomeOfFailure)
@@ -129,7 +129,7 @@ export function openValidation(
     bytes: ({ parts }) => 192 + 44 * parts.length,
     // One send whose roster has to be read holds up no other.
     holdsUp: () => false,
-    isPatient: () => false,
+    canWait: () => false,
   })
   return {
     validate: (metadata) => stream.send(metadata).catch(noVerdict),

@@ -1,9 +1,10 @@
-// How long what nobody waits for is held back, so that it goes along with what somebody does.
+// How long what nobody waits for is held back, so that it goes along with what somebody waits for
+// (docs/decisions/0011-acks-go-along.md).
 
-// Nobody sees so little, and at 500 messages/s it is what every second one needs to meet the next.
-const PATIENCE_MS = 5
+// Nobody sees so little. At 500 messages/s the next send is 2 ms away.
+const DELAY_MS = 5
 
-export interface Patience {
+export interface Delay {
   /** Something has gone: the moment begins anew. */
   gone(): void
   /** Whether it is not over yet; once it is, `onOver` is called. */
@@ -11,13 +12,13 @@ export interface Patience {
   close(): void
 }
 
-/** A moment after all that goes, and none where nothing has gone for as long. */
-export function createPatience(onOver: () => void): Patience {
+/** A moment after whatever goes; where nothing has gone for as long, there is none. */
+export function createDelay(onOver: () => void): Delay {
   let until = -Infinity
   let timer: NodeJS.Timeout | undefined
   return {
     gone() {
-      until = performance.now() + PATIENCE_MS
+      until = performance.now() + DELAY_MS
     },
     lasts() {
       const leftMs = until - performance.now()
