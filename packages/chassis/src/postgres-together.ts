@@ -2,7 +2,8 @@
 //
 // Postgres sends its answers at each Sync. With one for each query whoever waits is woken for each of
 // them: ten times in a transaction that is two questions. The price: what stands behind a query that
-// fails is not looked at, and fails for the same reason.
+// fails is not looked at, and fails for the same reason. It is for transactions that have begun: without
+// one, all of it would be one, and an answer would not be its end.
 
 import type { Duplex } from 'node:stream'
 import pg from 'pg'
@@ -42,6 +43,7 @@ interface PgQuery {
   handleRowDescription(message: unknown): void
   handleDataRow(message: unknown): void
   handleCommandComplete(message: unknown, connection: Connection): void
+  handleEmptyQuery(connection: Connection): void
   handleReadyForQuery(connection: Connection): void
   handleError(error: Error, connection: Connection): void
 }
@@ -77,7 +79,9 @@ export class TogetherQuery extends PgQuery {
 
   override handleCommandComplete(message: unknown, connection: Connection): void {
     super.handleCommandComplete(message, connection)
-    if (this.name && !this.#shapes.has(this.name)) this.#shapes.set(this.name, this._result)
+    if (!this.name || this.#shapes.has(this.name)) return
+    const { fields, _parsers, _prebuiltEmptyResultObject } = this._result
+    this.#shapes.set(this.name, { fields, _parsers, _prebuiltEmptyResultObject })
   }
 
   #take({ fields, _parsers, _prebuiltEmptyResultObject }: Shape): void {
@@ -134,6 +138,11 @@ export class Together extends PgQuery {
 
   override handleCommandComplete(message: unknown, connection: Connection): void {
     this.#current?.handleCommandComplete(message, connection)
+    this.#answered += 1
+    this.#goOn()
+  }
+
+  override handleEmptyQuery(): void {
     this.#answered += 1
     this.#goOn()
   }

@@ -165,7 +165,7 @@ export async function transaction<T>(
   }
 }
 
-/** What is asked of a pipelining client in this turn, from now on, is one question. */
+/** What a transaction on a pipelining pool asks in this turn, from now on, is one question. */
 export function sendTogether(client: pg.ClientBase): void {
   ;(client as unknown as { together(): void }).together()
 }
@@ -191,6 +191,8 @@ async function endAfter(client: pg.PoolClient, error: unknown): Promise<void> {
     client.release(true)
     return
   }
+  // Not together with what has just been asked, which fails.
+  await new Promise<void>((resolve) => process.nextTick(resolve))
   await client.query('rollback').then(
     () => client.release(),
     () => client.release(true),

@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgresServer } from '../../../test/servers.ts'
@@ -97,6 +99,39 @@ test('a commit behind a statement that fails commits nothing, and is known to ha
   })
   await expect(failing).rejects.toMatchObject({ code: '23505' })
   expect((await pool.query('select n from ledger')).rows).toEqual([])
+})
+
+test('nothing of what was found stays with the connection', async () => {
+  await open()
+  const rows = await transaction(pool, async (client) => {
+    return new WeakRef((await client.query({ ...ADD, values: [1, 2] })).rows)
+  })
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await expect.poll(() => (collect(), rows.deref())).toBeUndefined()
+})
+
+test('a connection goes on after a transaction that had asked for more when it failed', async () => {
+  await open()
+  const whoAmI = async () => (await pool.query('select pg_backend_pid() as pid')).rows
+  const before = await whoAmI()
+  const failing = transaction(pool, async (client) => {
+    const chain = client.query({ ...ADD, values: [1, 2] }).then(() => {
+      sendTogether(client)
+      return client.query(SLEEP)
+    })
+    await Promise.all([chain, client.query({ ...DIVIDE, values: [0] })])
+  })
+  await expect(failing).rejects.toMatchObject({ code: '22012' })
+  expect(await whoAmI()).toEqual(before)
+})
+
+test('a statement that says nothing has no rows, and takes nobody’s', async () => {
+  await open()
+  const found = await transaction(pool, (client) =>
+    Promise.all([client.query('-- nothing'), client.query({ ...ADD, values: [1, 2] })]),
+  )
+  expect(found.map(({ rows }) => rows)).toMatchObject([[], [{ sum: 3 }]])
 })
 
 test('a value that cannot be sent is told to all, and the next ones have a new connection', async () => {

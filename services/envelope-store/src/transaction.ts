@@ -41,8 +41,7 @@ export async function withQueries<T>(
   const client = await db.connect()
   let isUsable = false
   try {
-    const alone = { begun: Promise.resolve(), sent: [], last: [] }
-    const result = await work(await queriesOn(client, alone))
+    const result = await work(await queriesOn(client))
     isUsable = true
     return result
   } finally {
@@ -50,28 +49,29 @@ export async function withQueries<T>(
   }
 }
 
-async function queriesOn(client: PoolClient, { begun, sent, last }: InPipeline): Promise<Queries> {
+/** Without a transaction, each statement is answered, and ended, by itself. */
+async function queriesOn(client: PoolClient, transaction?: InPipeline): Promise<Queries> {
   const epoch = await epochOf(client)
   const shards = shardsOf(client)
   const textOf = shards.isDistributed ? onCitus : (text: string) => text
   const query = <R extends QueryResultRow>(statement: Statement) => {
-    sendTogether(client)
+    if (transaction !== undefined) sendTogether(client)
     const text = textOf(statement.text)
     const found = client.query<R>({ ...statement, text } as { text: string })
-    sent.push(found)
+    transaction?.sent.push(found)
     return found
   }
   return {
     epoch,
     shards,
     rows: async <R extends QueryResultRow>(statement: Statement) => {
-      const [{ rows }] = await Promise.all([query<R>(statement), begun])
+      const [{ rows }] = await Promise.all([query<R>(statement), transaction?.begun])
       return rows
     },
     last: (statement) => {
       const written = query(statement)
       written.catch(() => undefined) // heard with the commit
-      last.push(written)
+      transaction?.last.push(written)
     },
   }
 }
