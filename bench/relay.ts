@@ -18,7 +18,12 @@ import {
   withRole,
 } from '../scripts/servers/database.ts'
 import { freePort } from '../scripts/servers/free-port.ts'
-import { createServiceProcess, serviceEnvironments, SERVICES } from '../scripts/services.ts'
+import {
+  createServiceProcess,
+  serviceEnvironments,
+  SERVICES,
+  stopServices,
+} from '../scripts/services.ts'
 import { makeServerFolder, serverUser } from '../scripts/servers/unprivileged.ts'
 import { startServers } from '../scripts/start-servers.ts'
 import { descendants, type Usage, usageOf } from './processes.ts'
@@ -122,7 +127,7 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
       return createServiceProcess(name, environment[name], print, profile(name))
     })
   })
-  scope.defer('services', () => Promise.all(services.map((service) => service.stop())))
+  scope.defer('services', () => stopServices(services))
   await Promise.all(services.map((service) => service.start()))
 
   return {
@@ -143,7 +148,7 @@ export async function startBenchRelay(options: BenchRelayOptions = {}): Promise<
       }
     },
     async renew() {
-      await Promise.all(services.map((service) => service.stop()))
+      await stopServices(services)
       await Promise.all(services.map((service) => service.start()))
     },
     close: () => scope.close(),

@@ -20,6 +20,12 @@ export const SERVICES = [
 
 export type ServiceName = (typeof SERVICES)[number]
 
+const CALLERS_FIRST: ServiceName[][] = [
+  ['gateway'],
+  ['delivery-fanout', 'expiry'],
+  ['envelope-store', 'metadata-validation'],
+]
+
 const ROOT = join(import.meta.dirname, '..')
 const READY_MS = 60_000
 const STOP_MS = 15_000
@@ -178,6 +184,14 @@ export function createServiceProcess(
   const pid = () => child?.pid
   const runFrom = (other: string) => void (checkout = other)
   return { name, healthUrl, pid, runFrom, start, stop, signal, exited }
+}
+
+/** Stops services, each before those that it calls. */
+export async function stopServices(services: readonly ServiceProcess[]): Promise<void> {
+  for (const names of CALLERS_FIRST) {
+    const those = services.filter(({ name }) => names.includes(name))
+    await Promise.all(those.map((service) => service.stop()))
+  }
 }
 
 interface Spawning {

@@ -10,19 +10,12 @@ import { openLog } from './log-file.ts'
 import { claimFolder, refuseTakenPort, secretFiles } from './running.ts'
 import { DIRECTORY_ROLE, STORE_ROLE, withRole } from './servers/database.ts'
 import { startServers } from './start-servers.ts'
-import { createServiceProcess, serviceEnvironments, type ServiceName } from './services.ts'
+import { createServiceProcess, serviceEnvironments, SERVICES, stopServices } from './services.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const STOP_MS = 30_000
 const PORT = 8700
 const HELP = 'see  npm start -- --help'
-
-/** What runs when: a service is started with, and stopped before, those that it calls. */
-const STOP_ORDER: ServiceName[][] = [
-  ['envelope-store', 'metadata-validation'],
-  ['delivery-fanout', 'expiry'],
-  ['gateway'],
-]
 
 let began = performance.now()
 const scope = openScope('start', { drainMs: STOP_MS })
@@ -57,16 +50,13 @@ async function start(port: number, folder: string): Promise<void> {
   if (process.env['OTEL_EXPORTER_OTLP_ENDPOINT'])
     environments.gateway['TWOTICK_TRACE_ACCOUNTS'] = '*'
 
-  const starting = STOP_ORDER.map((names) => {
-    const group = names.map((name) => {
-      const log = openLog(folder, name)
-      return { log, process: createServiceProcess(name, environments[name], log.write) }
-    })
-    scope.defer(names.join(), () => Promise.all(group.map(({ process }) => process.stop())))
-    return group
+  const starting = SERVICES.map((name) => {
+    const log = openLog(folder, name)
+    return { log, process: createServiceProcess(name, environments[name], log.write) }
   })
+  scope.defer('services', () => stopServices(starting.map(({ process }) => process)))
   await Promise.all(
-    starting.flat().map(async ({ process, log }) => {
+    starting.map(async ({ process, log }) => {
       await process.start().catch((error: Error) => {
         throw new Error(`${error.message}\n${log.tail()}\n(${log.path})`, { cause: error })
       })

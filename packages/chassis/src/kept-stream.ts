@@ -11,6 +11,8 @@ import type { Logger } from './log.ts'
 
 // The channel has a back-off of its own: this one only bounds how often it is asked.
 const BACKOFF = { firstMs: 20, maxMs: 250 }
+// Services start in any order: that the other one is not there yet is worth a warning after some 5 s.
+const TRIES_AT_START = 20
 
 export interface KeptStreamOptions<Request, Reply> {
   open(): ClientDuplexStream<Request, Reply>
@@ -38,6 +40,7 @@ export function keepStream<Request, Reply>(
   type Stream = ClientDuplexStream<Request, Reply>
   // Streams in a row that broke; 0 once one was open.
   let brokenInRow = 0
+  let wasOpen = false
   let state: State<Stream> = openStream()
 
   function isCurrent(stream: Stream): boolean {
@@ -48,8 +51,9 @@ export function keepStream<Request, Reply>(
     const stream = options.open()
     stream.once('metadata', () => {
       if (!isCurrent(stream)) return
-      if (brokenInRow > 0) options.log.info('the stream is open again')
+      if (brokenInRow > 0) options.log.info('the stream is open')
       brokenInRow = 0
+      wasOpen = true
       state = { at: 'open', stream }
       options.onOpen()
     })
@@ -64,7 +68,10 @@ export function keepStream<Request, Reply>(
   function broke(stream: Stream, failure: Failure) {
     if (!isCurrent(stream)) return
     brokenInRow += 1
-    if (brokenInRow === 1) options.log.warn({ reason: failure.message }, 'the stream broke')
+    if (brokenInRow === (wasOpen ? 1 : TRIES_AT_START)) {
+      const what = wasOpen ? 'the stream broke' : 'the stream could not be opened yet'
+      options.log.warn({ reason: failure.message }, what)
+    }
     const delayMs = backoffMs(brokenInRow, BACKOFF)
     state = { at: 'waiting', timer: setTimeout(() => (state = openStream()), delayMs) }
     stream.cancel()
