@@ -119,7 +119,7 @@ const DELIVERY: readonly Graph[] = [
   },
   {
     title: 'Handshakes refused',
-    text: 'By code. UNAUTHENTICATED may be somebody who tries.',
+    text: 'By code. UNAUTHENTICATED may be somebody who tries; TOO_MANY_CONNECTIONS, a proxy that does not say for whom.',
     unit: 'ops',
     series: { '{{code}}': rateBy('code', 'twotick_gateway_handshakes_refused_total') },
   },

@@ -23,7 +23,7 @@ export function createEvents(log: Logger) {
     values: ['none', ...CODE_NAMES.values()],
   })
   const refused = meter.counterBy(about('handshakes_refused'), 'code', {
-    description: 'handshakes refused',
+    description: 'connections and handshakes refused',
     values: CODE_NAMES.values(),
   })
   const stored = meter.counter(about('stored'), 'sends answered with the first tick')

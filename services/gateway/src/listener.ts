@@ -45,9 +45,15 @@ export interface Listener {
   close(): Promise<void>
 }
 
+export interface ListenerParts {
+  accept(socket: DeviceSocket): void
+  /** Not accepted: there are too many connections, of its address or altogether. */
+  refused(code: RefusalCode): void
+}
+
 export async function openListener(
   options: ListenerOptions,
-  accept: (socket: DeviceSocket) => void,
+  { accept, refused }: ListenerParts,
 ): Promise<Listener> {
   const sockets = new Set<DeviceSocket>()
   const perAddress = createCounts()
@@ -70,8 +76,9 @@ export async function openListener(
       sockets.delete(socket)
       perAddress.take(address)
     })
-    if (count <= options.connectionsPerAddressMax) accept(socket)
-    else socket.close(goodbye(RefusalCode.TOO_MANY_CONNECTIONS, 60_000))
+    if (count <= options.connectionsPerAddressMax) return accept(socket)
+    refused(RefusalCode.TOO_MANY_CONNECTIONS)
+    socket.close(goodbye(RefusalCode.TOO_MANY_CONNECTIONS, 60_000))
   }
 
   http.on('request', (request, response) => {
@@ -82,7 +89,10 @@ export async function openListener(
   http.on('upgrade', (request, raw, head) => {
     raw.on('error', () => raw.destroy())
     if (!offeredProtocols(request).includes(SUBPROTOCOL)) return refuse(raw, '400 Bad Request')
-    if (sockets.size >= options.connectionsMax) return refuse(raw, '503 Service Unavailable')
+    if (sockets.size >= options.connectionsMax) {
+      refused(RefusalCode.TOO_MANY_CONNECTIONS)
+      return refuse(raw, '503 Service Unavailable')
+    }
     const peer = request.socket.remoteAddress ?? ''
     const forwardedFor = request.headers['x-forwarded-for']
     const address = clientAddress(peer, forwardedFor, options.trustedProxies)

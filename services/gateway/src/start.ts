@@ -25,7 +25,10 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const parts = { ...backends, gatewayId, lease, epochs, registry, events }
   const receive = createGateway(parts, config, scope)
 
-  const listener = await openListener(config, (socket) => void receive(socket))
+  const listener = await openListener(config, {
+    accept: (socket) => void receive(socket),
+    refused: (code) => events.refused(code),
+  })
   defer('listener', () => listener.close())
   measureGateway(listener, registry, config)
   watchSilence(listener.sockets, { silenceMs: config.silenceMs, signal: stopping })
