@@ -32,6 +32,18 @@ test('every mutant is in the table of what it is met by', () => {
   expect(rows.toSorted()).toEqual(MUTANTS.map(({ name }) => name).toSorted())
 })
 
+test('pages that say how many mutants there are say so of all', () => {
+  // Goal: a mutant that is added is counted everywhere.
+  const saysSo = {
+    'docs/reliability.md': /All (\d+) are: \[by what\]/,
+    'test/mutants/README.md': /(\d+) of \1 mutants are red/,
+    'CHANGELOG.md': /`npm run mutants`: (\d+) broken rules/,
+  }
+  for (const [path, count] of Object.entries(saysSo)) {
+    expect(Number(count.exec(read(path))?.[1]), path).toBe(MUTANTS.length)
+  }
+})
+
 test('every step of npm run promise is in the table of reliability.md, with its tier', () => {
   // Goal: what proves the promise is what the page says.
   const text = section('docs/reliability.md', '## All of it, in one command', '## ')
