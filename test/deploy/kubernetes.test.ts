@@ -4,6 +4,10 @@
 import type { Deployment, StatefulSet } from 'kubernetes-types/apps/v1.d.ts'
 import type { Service } from 'kubernetes-types/core/v1.d.ts'
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1.d.ts'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { kubectlVersion, type Manifest, render, wrongTypes } from './kubernetes/manifests.ts'
 import { violations } from './kubernetes/policy.ts'
@@ -19,6 +23,21 @@ describe.skipIf(version === undefined)('kubernetes', () => {
     expect(manifests.length).toBeGreaterThan(30)
     expect(wrongTypes(manifests)).toEqual([])
     expect(violations(manifests)).toEqual([])
+  })
+
+  it('the files that operations.md applies one by one are what the overlay is rendered to', () => {
+    const root = join(import.meta.dirname, '../..')
+    const page = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+    const named = [...page.matchAll(/ rendered\/(\S+\.yaml)/g)].map(([, file]) => file)
+    const folder = mkdtempSync(join(tmpdir(), 'twotick-rendered-'))
+    try {
+      const overlay = join(root, 'k8s/overlays/prod')
+      execFileSync('kubectl', ['kustomize', overlay, '--output', folder])
+      expect(new Set(named).size).toBe(2)
+      expect(readdirSync(folder)).toEqual(expect.arrayContaining(named))
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('a misspelt field, at any depth, is found by Kubernetes’ types', () => {
