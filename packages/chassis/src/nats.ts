@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { type Certificates, tlsOptions, type TlsOptions } from './certificates.ts'
-import type { Logger } from './log.ts'
+import { type Logger, logSeldom } from './log.ts'
 import { openMeter } from './meter.ts'
 import { createOutflow } from './outflow.ts'
 
@@ -56,7 +56,8 @@ export async function connectNats(
   certificates?: Certificates,
 ): Promise<Bus> {
   const { url, pendingBytesMax = 8 * 1_048_576 } = settings
-  const dial = () => tryToConnect(url, log, tlsOf(settings, certificates))
+  const warn = logSeldom(log)
+  const dial = () => tryToConnect(url, { log, warn }, tlsOf(settings, certificates))
   const interests = createInterests(log)
   const outflow = createOutflow(pendingBytesMax)
   const listeners: (() => void)[] = []
@@ -83,7 +84,7 @@ export async function connectNats(
     const up = () => {
       if (isAsSafeAsAsked(live, url)) return wentUp('NATS is connected again')
       log.error('NATS answers without TLS: not taken')
-      void live.close().then(() => keepTrying(log, { dial, signal: closing.signal, adopt }))
+      void live.close().then(() => keepTrying({ dial, signal: closing.signal, adopt }))
     }
     void follow(live, log, { up, down })
   }
@@ -91,7 +92,7 @@ export async function connectNats(
   openMeter('nats').gauge('twotick.nats.connected', '1: the bus is there', () => (isUp ? 1 : 0))
   const first = await dial()
   if (first !== undefined) adopt(first)
-  else void keepTrying(log, { dial, signal: closing.signal, adopt })
+  else void keepTrying({ dial, signal: closing.signal, adopt })
 
   return {
     isConnected: () => isUp,
@@ -172,7 +173,7 @@ function isAsSafeAsAsked({ info }: NatsConnection, url: string): boolean {
 
 async function tryToConnect(
   url: string,
-  log: Logger,
+  { log, warn }: { log: Logger; warn: ReturnType<typeof logSeldom> },
   tls: TlsOptions | undefined,
 ): Promise<NatsConnection | undefined> {
   try {
@@ -192,7 +193,7 @@ async function tryToConnect(
     await live.close()
     return undefined
   } catch (error) {
-    log.debug({ error }, 'NATS cannot be reached')
+    warn('NATS cannot be reached: going on without it, and trying', { error })
     return undefined
   }
 }
@@ -203,8 +204,7 @@ interface Attempts {
   readonly adopt: (live: NatsConnection) => void
 }
 
-async function keepTrying(log: Logger, { dial, signal, adopt }: Attempts): Promise<void> {
-  log.warn('NATS cannot be reached: going on without it, and trying')
+async function keepTrying({ dial, signal, adopt }: Attempts): Promise<void> {
   while (!signal.aborted) {
     await wait(RECONNECT_MS, undefined, { ref: false })
     const live = signal.aborted ? undefined : await dial()

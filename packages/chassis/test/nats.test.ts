@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { startNats, type TestServer } from '../../../test/servers.ts'
 import { type Bus, connectNats, createLog } from '../src/index.ts'
 
@@ -60,9 +60,15 @@ test('killed and back: published meanwhile is dropped, subscriptions are there a
   await expect.poll(() => texts).toEqual(['heard'])
 })
 
-test('a service starts while NATS is down, and is connected when it comes', async () => {
+test('a service starts while NATS is down, says why once, and is connected when it comes', async () => {
   await server.kill()
+  const warn = vi.spyOn(log, 'warn')
   const bus = await open()
+  await expect
+    .poll(() => warn.mock.calls)
+    .toEqual([
+      [{ error: expect.any(Error) }, 'NATS cannot be reached: going on without it, and trying'],
+    ])
   const texts = collect(bus, 'bell')
   expect(bus.isConnected()).toBe(false)
   expect(bus.publish('bell', bytes('lost'))).toBe(false)
