@@ -128,6 +128,21 @@ describe.skipIf(version === undefined)('kubernetes', () => {
       'Deployment gateway: is not watched',
     ],
     ['no migrations', (all) => remove(all, 'Job', 'migrate'), 'Job migrate: is missing'],
+    [
+      'a rollout faster than devices come back',
+      (all) => delete find<Deployment>(all, 'Deployment', 'gateway').spec!.minReadySeconds,
+      'sends devices away before the last are back',
+    ],
+    [
+      'a rollout that waits for longer than it may',
+      (all) => (find<Deployment>(all, 'Deployment', 'gateway').spec!.minReadySeconds = 599),
+      'is given up while it starts',
+    ],
+    [
+      'memory for a gateway without devices',
+      (all) => (mainOf(all).resources!.requests!['memory'] = '256Mi'),
+      'requests too little for its connections',
+    ],
   ])('planted: %s', (_what, plant, found) => {
     const manifests = render('dev')
     plant(manifests)

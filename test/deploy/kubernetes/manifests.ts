@@ -82,6 +82,28 @@ export function nameOf(manifest: Manifest | undefined): string {
   return `${manifest?.kind} ${manifest?.metadata.name}`
 }
 
+/** What is true of what is wrong, with the manifest that it is wrong in. */
+export function say(about: object, wrong: Readonly<Record<string, boolean>>): string[] {
+  const found = Object.entries(wrong).filter(([, isWrong]) => isWrong)
+  return found.map(([what]) => `${nameOf(about as Manifest)}: ${what}`)
+}
+
+const FACTORS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+}
+
+/** `448Mi` in bytes, `20k` as a count. */
+export function quantity(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)(\w*)$/.exec(text) ?? []
+  const factor = FACTORS[unit]
+  if (digits === '' || factor === undefined) throw new Error(`${text} is no quantity known here`)
+  return Number(digits) * factor
+}
+
 function kindOf({ apiVersion, kind }: Manifest): string {
   return `${apiVersion} ${kind}`
 }

@@ -12,7 +12,7 @@ import { configSchema as store } from '../../../services/envelope-store/src/conf
 import { configSchema as expiry } from '../../../services/expiry/src/config.ts'
 import { configSchema as gateway } from '../../../services/gateway/src/config.ts'
 import { configSchema as validation } from '../../../services/metadata-validation/src/config.ts'
-import { type Manifest, nameOf } from './manifests.ts'
+import { type Manifest, quantity, say } from './manifests.ts'
 
 const SCHEMAS: Readonly<Record<string, ConfigSchema>> = {
   'delivery-fanout': fanout,
@@ -55,6 +55,9 @@ export function violations(manifests: readonly Manifest[]): string[] {
     ...deployments.flatMap(variables),
     ...deployments.flatMap(watching),
     ...deployments.flatMap((one) => availability(one, manifests)),
+    ...deployments.flatMap((one) =>
+      room(one, of<HorizontalPodAutoscaler>('HorizontalPodAutoscaler')),
+    ),
     ...of<Service>('Service').flatMap((service) => reaches(service, workloads)),
     ...conversations(
       of<NetworkPolicy>('NetworkPolicy'),
@@ -152,6 +155,27 @@ function availability(deployment: Deployment, manifests: readonly Manifest[]): s
   })
 }
 
+const DEVICES_BACK_S = 60 // docs/operations.md, Scale
+const GATEWAY_BYTES = 204 * 2 ** 20 // docs/operations.md, Capacity
+const CONNECTION_BYTES = 12_000 // docs/performance.md
+
+/** A gateway has room for its connections, and they for going from one to another in a rollout. */
+function room(deployment: Deployment, scalers: readonly HorizontalPodAutoscaler[]): string[] {
+  if (deployment.metadata?.name !== 'gateway') return []
+  const { minReadySeconds = 0, progressDeadlineSeconds = 600 } = deployment.spec ?? {}
+  const { startupProbe, resources } = mainOf(deployment)
+  const startS = (startupProbe?.periodSeconds ?? 10) * (startupProbe?.failureThreshold ?? 3)
+  const scaler = scalers.find(({ metadata }) => metadata?.name === 'gateway')
+  const aim = scaler?.spec?.metrics?.find(({ pods }) => pods)?.pods?.target.averageValue ?? '0'
+  const neededBytes = GATEWAY_BYTES + quantity(aim) * CONNECTION_BYTES
+  return say(deployment, {
+    'sends devices away before the last are back': minReadySeconds < DEVICES_BACK_S,
+    'is given up while it starts': progressDeadlineSeconds <= startS + minReadySeconds,
+    'requests too little for its connections':
+      quantity(resources?.requests?.['memory'] ?? '0') < neededBytes,
+  })
+}
+
 /** What is configured comes from a ConfigMap that is there; what is secret, from a Secret's file. */
 function references(workload: Workload, maps: readonly ConfigMap[]): string[] {
   return podOf(workload).containers.flatMap(({ env = [] }) =>
@@ -230,9 +254,4 @@ function podOf({ spec }: Workload): PodSpec {
 
 function mainOf(workload: Workload): Partial<Container> {
   return podOf(workload).containers[0] ?? {}
-}
-
-function say(about: object, wrong: Readonly<Record<string, boolean>>): string[] {
-  const found = Object.entries(wrong).filter(([, isWrong]) => isWrong)
-  return found.map(([what]) => `${nameOf(about as Manifest)}: ${what}`)
 }
