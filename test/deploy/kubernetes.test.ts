@@ -9,6 +9,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { Certificate, Cluster } from './kubernetes/custom-resources.ts'
 import { kubectlVersion, type Manifest, render, wrongTypes } from './kubernetes/manifests.ts'
 import { violations } from './kubernetes/policy.ts'
 
@@ -148,7 +149,59 @@ describe.skipIf(version === undefined)('kubernetes', () => {
     plant(manifests)
     expect(violations(manifests).join('\n')).toContain(found)
   })
+
+  it.each<[string, (manifests: Manifest[]) => unknown, string]>([
+    [
+      'instances on one machine',
+      (all) => (clusterOf(all).affinity!.podAntiAffinityType = 'preferred'),
+      'may lie on one machine',
+    ],
+    [
+      'instances in one zone',
+      (all) => delete clusterOf(all).topologySpreadConstraints,
+      'may lie in one zone',
+    ],
+    [
+      'a failover that may lose',
+      (all) => delete clusterOf(all).postgresql!.synchronous!.failoverQuorum,
+      'may promote one that lacks what was acknowledged',
+    ],
+    [
+      'a cluster that the services may not talk to',
+      (all) => delete clusterOf(all).inheritedMetadata,
+      'is not what the services may talk to',
+    ],
+    [
+      'Jobs of Postgres shut out',
+      (all) => {
+        const { spec } = find<NetworkPolicy>(all, 'NetworkPolicy', 'postgres-cluster')
+        spec!.podSelector = { matchLabels: { part: 'postgres' } }
+      },
+      'has Jobs that reach nobody',
+    ],
+    [
+      'one more who may talk to the cluster',
+      (all) => {
+        const { spec } = find<NetworkPolicy>(all, 'NetworkPolicy', 'postgres-cluster')
+        spec!.ingress![0]!.from!.push({ podSelector: { matchLabels: { part: 'gateway' } } })
+      },
+      'gateway → postgres: is let in needlessly',
+    ],
+    [
+      'a certificate that expires in use',
+      (all) => delete find<Certificate>(all, 'Certificate', 'postgres-tls').spec.secretTemplate,
+      'does not read postgres-tls when it is renewed',
+    ],
+  ])('planted in production: %s', (_what, plant, found) => {
+    const manifests = render('prod')
+    plant(manifests)
+    expect(violations(manifests).join('\n')).toContain(found)
+  })
 })
+
+function clusterOf(manifests: readonly Manifest[]) {
+  return find<Cluster>(manifests, 'Cluster', 'postgres').spec
+}
 
 function find<T>(manifests: readonly Manifest[], kind: string, name: string): T {
   return manifests.find((one) => one.kind === kind && one.metadata.name === name) as unknown as T

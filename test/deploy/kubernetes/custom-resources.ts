@@ -2,7 +2,7 @@
 // (v1), CloudNativePG (postgresql.cnpg.io/v1) and cert-manager (cert-manager.io/v1). What is not here is
 // an error until it is looked up.
 
-import type { ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
+import type { ResourceRequirements, TopologySpreadConstraint } from 'kubernetes-types/core/v1.d.ts'
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts'
 
 interface Resource<V extends string, K extends string, S> {
@@ -52,6 +52,7 @@ export type Certificate = Resource<
   'Certificate',
   {
     secretName: string
+    secretTemplate?: { labels?: Record<string, string> }
     commonName?: string
     dnsNames?: string[]
     uris?: string[]
@@ -75,6 +76,7 @@ export type Cluster = Resource<
         method: 'any' | 'first'
         number: number
         dataDurability?: 'required' | 'preferred'
+        failoverQuorum?: boolean
       }
       parameters?: Record<string, string>
       pg_hba?: string[]
@@ -97,7 +99,8 @@ export type Cluster = Resource<
     }
     storage: { size: string }
     walStorage?: { size: string }
-    affinity?: { topologyKey?: string }
+    affinity?: { podAntiAffinityType?: 'preferred' | 'required'; topologyKey?: string }
+    topologySpreadConstraints?: TopologySpreadConstraint[]
     resources?: ResourceRequirements
   }
 >

@@ -12,7 +12,9 @@ import { configSchema as store } from '../../../services/envelope-store/src/conf
 import { configSchema as expiry } from '../../../services/expiry/src/config.ts'
 import { configSchema as gateway } from '../../../services/gateway/src/config.ts'
 import { configSchema as validation } from '../../../services/metadata-validation/src/config.ts'
+import type { Cluster } from './custom-resources.ts'
 import { type Manifest, quantity, say } from './manifests.ts'
+import { clusterRules } from './servers.ts'
 
 const SCHEMAS: Readonly<Record<string, ConfigSchema>> = {
   'delivery-fanout': fanout,
@@ -58,6 +60,7 @@ export function violations(manifests: readonly Manifest[]): string[] {
     ...deployments.flatMap((one) =>
       room(one, of<HorizontalPodAutoscaler>('HorizontalPodAutoscaler')),
     ),
+    ...of<Cluster>('Cluster').flatMap((one) => clusterRules(one, manifests)),
     ...of<Service>('Service').flatMap((service) => reaches(service, workloads)),
     ...conversations(
       of<NetworkPolicy>('NetworkPolicy'),
@@ -238,7 +241,11 @@ function edges(policies: readonly NetworkPolicy[], way: 'ingress' | 'egress'): s
 }
 
 function nameOfPods(labels: Readonly<Record<string, string>> | undefined): string | undefined {
-  return labels?.['part'] ?? (labels?.['watched'] === 'yes' ? 'watched' : undefined)
+  return (
+    labels?.['part'] ??
+    labels?.['cnpg.io/cluster'] ??
+    (labels?.['watched'] === 'yes' ? 'watched' : undefined)
+  )
 }
 
 function differences(what: string, wanted: readonly string[], found: readonly string[]): string[] {
