@@ -9,11 +9,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 import type { Certificate, Cluster } from './kubernetes/custom-resources.ts'
 import { kubectlVersion, type Manifest, render, wrongTypes } from './kubernetes/manifests.ts'
 import { violations } from './kubernetes/policy.ts'
+import { natsRules, type NatsValues, valkeyRules, type ValkeyValues } from './kubernetes/servers.ts'
 
 const OVERLAYS = ['dev', 'prod']
+const VALUES = join(import.meta.dirname, '../../k8s/overlays/prod/values')
 
 const version = kubectlVersion()
 if (version === undefined) console.log('kubernetes: SKIPPED, no kubectl of 1.27 or newer is here')
@@ -198,6 +201,42 @@ describe.skipIf(version === undefined)('kubernetes', () => {
     expect(violations(manifests).join('\n')).toContain(found)
   })
 })
+
+describe('the values of charts', () => {
+  const nats = () => valuesOf<NatsValues>('nats')
+  const valkey = () => valuesOf<ValkeyValues>('valkey')
+
+  it('make pods that the namespace lets in, and that are found alive', () => {
+    expect([...natsRules(nats()), ...valkeyRules(valkey())]).toEqual([])
+  })
+
+  it.each<[string, (values: NatsValues) => unknown, string]>([
+    ['a pod that may be root', (it) => delete it.podTemplate.merge.spec, 'may be root'],
+    ['a reloader with all rights', (it) => delete it.reloader, 'may gain rights'],
+    [
+      'less memory than Go may take',
+      (it) => (it.container.merge!.resources!.limits!['memory'] = '384Mi'),
+      'is killed before it collects',
+    ],
+  ])('planted in NATS’: %s', (_what, plant, found) => {
+    const values = nats()
+    plant(values)
+    expect(natsRules(values).join('\n')).toContain(found)
+  })
+
+  it.each<[string, (values: ValkeyValues) => unknown, string]>([
+    ['a probe of the chart', (it) => delete it.livenessProbe, 'has probes without a certificate'],
+    ['no memory', (it) => delete it.resources, 'requests nothing'],
+  ])('planted in Valkey’s: %s', (_what, plant, found) => {
+    const values = valkey()
+    plant(values)
+    expect(valkeyRules(values).join('\n')).toContain(found)
+  })
+})
+
+function valuesOf<T>(chart: string): T {
+  return parse(readFileSync(join(VALUES, `${chart}.yaml`), 'utf8')) as T
+}
 
 function clusterOf(manifests: readonly Manifest[]) {
   return find<Cluster>(manifests, 'Cluster', 'postgres').spec

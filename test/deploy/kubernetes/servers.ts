@@ -1,9 +1,11 @@
-// What must be true of Postgres, which its operator runs for us in production. What it makes of this is
-// not rendered here, so each rule is about what it does not do unless told.
+// What must be true of the servers that others run for us in production: Postgres by its operator, NATS
+// and Valkey by their charts. What operator and chart make of it is not rendered here, so each rule is
+// about what they do not do unless told.
 
+import type { Container, PodSpec, Probe, ResourceRequirements } from 'kubernetes-types/core/v1.d.ts'
 import type { NetworkPolicy, NetworkPolicySpec } from 'kubernetes-types/networking/v1.d.ts'
 import type { Certificate, Cluster } from './custom-resources.ts'
-import { type Manifest, say } from './manifests.ts'
+import { type Manifest, quantity, say } from './manifests.ts'
 
 /** What a `Cluster` of CloudNativePG lacks, and what it needs beside it. */
 export function clusterRules(cluster: Cluster, manifests: readonly Manifest[]): string[] {
@@ -56,4 +58,62 @@ function certificates({ spec }: Cluster, manifests: readonly Manifest[]): Record
       return [`does not read ${secret} when it is renewed`, !isRead]
     }),
   )
+}
+
+export interface NatsValues {
+  container: { env: { GOMEMLIMIT: string }; merge?: Partial<Container> }
+  reloader?: { merge?: Partial<Container> }
+  podTemplate: { merge: { spec?: Partial<PodSpec> } }
+}
+
+/** The chart gives its pods no rights to be taken away: what is merged into them is all there is. */
+export function natsRules(values: NatsValues): string[] {
+  const pod = values.podTemplate.merge.spec?.securityContext
+  const containers = [values.container.merge, values.reloader?.merge]
+  const memory = memoryOf(values.container.merge?.resources)
+  const goBytes = quantity(values.container.env.GOMEMLIMIT.replace(/B$/, ''))
+  return say(
+    { kind: 'values', metadata: { name: 'nats' } },
+    {
+      'is refused: may be root': pod?.runAsNonRoot !== true || !pod.runAsUser,
+      'is refused: has no seccomp profile': pod?.seccompProfile?.type !== 'RuntimeDefault',
+      'is refused: may gain rights': !containers.every(
+        (one) =>
+          one?.securityContext?.allowPrivilegeEscalation === false &&
+          one.securityContext.capabilities?.drop?.join() === 'ALL',
+      ),
+      'is killed before it collects': quantity(memory.limit) <= goBytes,
+      'requests too little': quantity(memory.request) <= goBytes,
+    },
+  )
+}
+
+export interface ValkeyValues {
+  resources?: ResourceRequirements
+  tls: { requireClientCertificate?: boolean }
+  startupProbe?: { customProbe?: Probe }
+  livenessProbe?: { customProbe?: Probe }
+}
+
+/** The chart's own security contexts are such as the namespace asks for. */
+export function valkeyRules(values: ValkeyValues): string[] {
+  const probes = [values.startupProbe, values.livenessProbe].map((one) => one?.customProbe?.exec)
+  const isShown = probes.every((one) =>
+    ['--cert', '--key'].every((it) => one?.command?.includes(it)),
+  )
+  const { request, limit } = memoryOf(values.resources)
+  return say(
+    { kind: 'values', metadata: { name: 'valkey' } },
+    {
+      'has probes without a certificate': values.tls.requireClientCertificate === true && !isShown,
+      'requests nothing': quantity(request) === 0,
+      'may take all memory': quantity(limit) === 0,
+      'has values of a chart before 1.0': 'valkeyConfig' in values,
+    },
+  )
+}
+
+function memoryOf(resources?: ResourceRequirements): { request: string; limit: string } {
+  const { requests, limits } = resources ?? {}
+  return { request: requests?.['memory'] ?? '0', limit: limits?.['memory'] ?? '0' }
 }
