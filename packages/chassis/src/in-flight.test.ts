@@ -1,5 +1,5 @@
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { leftBy } from '../../../test/heap.ts'
 import { Failure } from './failure.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
@@ -89,4 +89,23 @@ test('what is settled leaves little', async () => {
   expect(await leftBy(() => askOften(50_000)), 'of 40 MB').toBeLessThan(14_000_000)
   for (const id of ids) inFlight.answer(id, 1)
   inFlight.close()
+})
+
+test('where the clock of the wall goes back, a question still has its deadline', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
+  try {
+    const inFlight = createInFlight<string, number>({ ...bounds, deadlineMs: 1_900 }, nothing)
+    const rejected: string[] = []
+    const askFor = (item: string) =>
+      inFlight.add({ item, resolve: nothing, reject: () => rejected.push(item) }, 1)
+    askFor('before')
+    vi.advanceTimersByTime(500)
+    vi.setSystemTime(Date.now() - 3_600_000)
+    askFor('after')
+    vi.advanceTimersByTime(2_000)
+    expect(rejected).toEqual(['before', 'after'])
+    inFlight.close()
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -18,6 +18,7 @@ interface Asked<Item, Verdict> {
 
 export interface Question<Item, Verdict> extends Numbered<Item>, Asked<Item, Verdict> {
   readonly bytes: number
+  /** By performance.now(): the clock of the wall may go back. */
   readonly expiresAt: number
   isSent: boolean
 }
@@ -77,12 +78,12 @@ export function createInFlight<Item, Verdict>(
     if (timer !== undefined) return
     const [oldest] = waiting.values()
     if (oldest?.question === undefined) return
-    timer = setTimeout(expire, Math.max(1, oldest.question.expiresAt - Date.now()))
+    timer = setTimeout(expire, Math.max(1, oldest.question.expiresAt - performance.now()))
   }
 
   function expire() {
     timer = undefined
-    const now = Date.now()
+    const now = performance.now()
     for (const [id, { question }] of waiting) {
       if (question !== undefined && question.expiresAt > now) break
       reject(id, new Failure('DEADLINE_EXCEEDED', 'no verdict in time'))
@@ -95,7 +96,7 @@ export function createInFlight<Item, Verdict>(
     add({ item, resolve, reject }, bytes) {
       if (waiting.size >= inFlightMax || bytesInFlight + bytes > inFlightBytesMax) return undefined
       const id = ++lastId
-      const expiresAt = Date.now() + deadlineMs
+      const expiresAt = performance.now() + deadlineMs
       const question = { id, item, resolve, reject, bytes, expiresAt, isSent: false }
       bytesInFlight += bytes
       waiting.set(id, { question })
