@@ -8,7 +8,7 @@
 // `unsettled` is an append of which it is unknown whether it was committed, or that never got to the
 // store. While there is one, nothing more is appended; then it goes again with what is behind it.
 
-import { type Refusal, RefusalCode, type Rejected, type Send } from '@twotick/protocol'
+import { type Refusal, RefusalCode, type Rejected, Send } from '@twotick/protocol'
 import type { SendAccepted, SendVerdict } from '@twotick/protocol/services'
 import type { Passage } from './budget.ts'
 import type { Outcome } from './writes.ts'
@@ -38,12 +38,24 @@ export interface LaneSend {
   state: SendState
 }
 
+const READ_ALONG_MAX = 8_192
+
 /** A send that has just come; `sentNo` is what the store is known to have. */
 export function laneSend(send: Send, sentNo: number): LaneSend {
   // What the store has said to have is answered without asking anybody.
   const isStored = send.no <= sentNo
   const state: SendState = isStored ? { at: 'stored', acceptedAtMs: 0 } : { at: 'held' }
-  return { send, bytes: sizeOf(send), since: performance.now(), passedAt: undefined, state }
+  const bytes = sizeOf(send)
+  const kept = holdsMuchElse(send, bytes) ? Send.decode(Send.encode(send).finish()) : send
+  return { send: kept, bytes, since: performance.now(), passedAt: undefined, state }
+}
+
+/**
+ * Its bytes are a view of all that was read with it: other frames of its device, and what a frame has
+ * of unknown fields. That would be kept as long as the send, and not be counted.
+ */
+function holdsMuchElse({ tag }: Send, bytes: number): boolean {
+  return tag.buffer.byteLength > READ_ALONG_MAX + 4 * bytes
 }
 
 /** It has its place at the services: it is being validated from now on. */
