@@ -47,7 +47,10 @@ export async function linkDevice(
   if (publicKey.length !== PUBLIC_KEY_BYTES) {
     return refused(RefusalCode.INVALID_REQUEST, 'public_key')
   }
-  if (Buffer.byteLength(name) > NAME_BYTES_MAX) return refused(RefusalCode.INVALID_REQUEST, 'name')
+  // Postgres takes no NUL in a text.
+  if (Buffer.byteLength(name) > NAME_BYTES_MAX || name.includes('\0')) {
+    return refused(RefusalCode.INVALID_REQUEST, 'name')
+  }
   return transact(async (transaction) => {
     const found = await lockAsker(transaction, asker)
     if (found === undefined) return refused(RefusalCode.UNLINKED)

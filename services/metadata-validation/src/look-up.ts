@@ -10,6 +10,7 @@ import {
 } from '@twotick/protocol'
 import { type Answer, refused } from './answer.ts'
 import { type Asker, readAsker } from './asker.ts'
+import { isHandle } from './register.ts'
 import { directRosterVersion } from './roster.ts'
 import { type AccountRow, deviceOf, readDevices } from './rows.ts'
 import { type Reader, type Snapshot } from './transaction.ts'
@@ -35,7 +36,7 @@ async function find(
   asker: AccountId,
   { by }: LookUp,
 ): Promise<AccountRow | undefined> {
-  const handle = by?.$case === 'handle' ? by.value : null
+  const handle = by?.$case === 'handle' && isHandle(by.value) ? by.value : null
   const id = by?.$case === 'accountId' && isAccountId(by.value) ? by.value : null
   const [row] = await reader.query<AccountRow>({
     name: 'look-up',

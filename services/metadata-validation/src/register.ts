@@ -35,6 +35,11 @@ export type Registered =
 
 const HANDLE = /^[a-z0-9._-]{1,32}$/
 
+/** Whether an account may be called that. */
+export function isHandle(handle: string): boolean {
+  return HANDLE.test(handle)
+}
+
 /**
  * Makes an account. Repeated with the same key and handle it answers the same address, and nothing
  * comes of a repetition after the account was deleted. Refused: INVALID_REQUEST, UNAUTHENTICATED,
@@ -46,7 +51,7 @@ export async function registerAccount(
   request: RegisterAccountRequest,
 ): Promise<Registered> {
   const { handle, publicKey, nonce, audience, signature } = request
-  if (!HANDLE.test(handle)) return { refusal: refuse(RefusalCode.INVALID_REQUEST, 'handle') }
+  if (!isHandle(handle)) return { refusal: refuse(RefusalCode.INVALID_REQUEST, 'handle') }
   if (publicKey.length !== PUBLIC_KEY_BYTES) {
     return { refusal: refuse(RefusalCode.INVALID_REQUEST, 'public_key') }
   }

@@ -42,6 +42,15 @@ describe('registration', () => {
     expect((await directory.claim(keys)).address).toEqual(address)
   })
 
+  test('goal: a handle that nobody can have is nobody’s', async () => {
+    const asker = await directory.account()
+    const value = { by: { $case: 'handle', value: 'a\0b' } } as const
+    expect(await directory.answer(asker, { $case: 'lookUp', value })).toMatchObject({
+      $case: 'refusal',
+      value: { code: RefusalCode.NOT_FOUND },
+    })
+  })
+
   test('goal: a repetition answers the same address, before and after it is finished', async () => {
     const keys = newKeys()
     const first = await directory.register('repeated', keys)

@@ -100,8 +100,10 @@ describe('link', () => {
     const short = { ...newKeys(), publicKey: Buffer.alloc(31) }
     expect(await link(alice, alice, short)).toMatchObject(invalid)
     const { $case, value } = directory.linkBody(alice, newKeys())
-    const named = { $case, value: { ...value, name: 'é'.repeat(33) } }
-    expect(await directory.answer(alice, named)).toMatchObject(invalid)
+    for (const name of ['é'.repeat(33), 'a\0b']) {
+      const named = { $case, value: { ...value, name } }
+      expect(await directory.answer(alice, named)).toMatchObject(invalid)
+    }
     expect(await deviceIds(alice)).toEqual([1, 2])
   })
 
