@@ -20,6 +20,9 @@ export async function checkDurability(db: Database, durability: Durability, log:
       )
     }
     if (fsync === 'off') log.warn('Postgres runs with fsync off: a power cut loses messages')
+    if (commit === 'off') {
+      log.warn('Postgres runs with synchronous_commit off: a crash of its loses messages')
+    }
   }
   log.info({ durability }, 'first ticks are kept')
 }

@@ -1,7 +1,7 @@
 // Goal: the store gives no first tick on a Postgres that keeps less than it was told to expect.
 
 import { connectPostgres, createLog } from '@twotick/chassis'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { startPostgres } from '../../../test/servers.ts'
 import { checkDurability } from '../src/durability.ts'
 
@@ -15,7 +15,16 @@ test('without a synchronous standby it must be said that Postgres is alone', asy
     await expect(checkDurability(db, 'replicated', log)).rejects.toThrow(
       'TWOTICK_DURABILITY=single',
     )
+    const warn = vi.spyOn(log, 'warn')
+    const warnings = () => warn.mock.calls.map(([message]) => message)
     await checkDurability(db, 'single', log)
+    const before = warnings()
+    await db.query('set synchronous_commit = off')
+    await checkDurability(db, 'single', log)
+    const loses = 'Postgres runs with synchronous_commit off: a crash of its loses messages'
+    expect(before).not.toContain(loses)
+    expect(warnings()).toContain(loses)
+    await db.query('set synchronous_commit = on')
 
     await owner.query(`alter system set synchronous_standby_names = 'any 1 (*)'`)
     await owner.query('select pg_reload_conf()')
