@@ -63,6 +63,12 @@ CREATE TABLE directory.migration (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE directory.publication (
+    account_id uuid NOT NULL,
+    device_id smallint NOT NULL,
+    digests bytea[] NOT NULL
+);
+
 CREATE TABLE directory.retired_key (
     digest bytea NOT NULL
 );
@@ -97,6 +103,9 @@ ALTER TABLE ONLY directory.member
 ALTER TABLE ONLY directory.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY directory.publication
+    ADD CONSTRAINT publication_pkey PRIMARY KEY (account_id, device_id);
+
 ALTER TABLE ONLY directory.retired_key
     ADD CONSTRAINT retired_key_pkey PRIMARY KEY (digest);
 
@@ -125,6 +134,9 @@ ALTER TABLE ONLY directory.member
 ALTER TABLE ONLY directory.member
     ADD CONSTRAINT member_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES directory.conversation(conversation_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY directory.publication
+    ADD CONSTRAINT publication_account_id_device_id_fkey FOREIGN KEY (account_id, device_id) REFERENCES directory.device(account_id, device_id) ON DELETE CASCADE;
+
 GRANT USAGE ON SCHEMA directory TO twotick_directory;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.account TO twotick_directory;
@@ -138,5 +150,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.device TO twotick_directory
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.key_package TO twotick_directory;
 
 GRANT SELECT,INSERT,DELETE ON TABLE directory.member TO twotick_directory;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE directory.publication TO twotick_directory;
 
 GRANT SELECT,INSERT ON TABLE directory.retired_key TO twotick_directory;

@@ -212,6 +212,7 @@ describe('Postgres', () => {
       'directory.key_package': ALL,
       'directory.member': ['select', 'insert', 'delete'],
       'directory.block': ['select', 'insert', 'delete'],
+      'directory.publication': ['select', 'insert', 'update'],
       'directory.retired_key': ['select', 'insert'],
     },
   }

@@ -10,14 +10,21 @@ import {
   RefusalCode,
   type TakeKeyPackages,
 } from '@twotick/protocol'
+import { createHash } from 'node:crypto'
 import { type Answer, DONE, refused } from './answer.ts'
 import { lockAsker, readAsker } from './asker.ts'
 import { type Transact, type Transaction } from './transaction.ts'
 
 const PACKAGES_MAX = 100
 const PACKAGE_BYTES_MAX = 4_096
+/** As many as a device may have requests without an answer, each of which it repeats. */
+const PUBLICATIONS_NOTED = 16
 
-/** Adds to the asking device's packages, all or none. Refused: INVALID_REQUEST, LIMIT_REACHED. */
+/**
+ * Adds to the asking device's packages, all or none. A repeated publication adds nothing, also where
+ * its packages are handed out; nor does a package that is there already. Refused: INVALID_REQUEST,
+ * LIMIT_REACHED.
+ */
 export async function publishKeyPackages(
   transact: Transact,
   asker: DeviceAddress,
@@ -26,11 +33,18 @@ export async function publishKeyPackages(
   if (packages.some(({ length }) => length === 0 || length > PACKAGE_BYTES_MAX)) {
     return refused(RefusalCode.INVALID_REQUEST, `a package has 1 to ${PACKAGE_BYTES_MAX} B`)
   }
+  const byDigest = new Map(packages.map((bytes) => [sha256(bytes).toString('hex'), bytes]))
+  // Digests have one length, so that no two publications are the same when put together.
+  const publication = sha256(Buffer.concat(packages.map(sha256)))
   return transact(async (transaction) => {
     if ((await lockAsker(transaction, asker)) === undefined) return refused(RefusalCode.UNLINKED)
-    const { kept, last_no } = await countPackages(transaction, asker)
-    if (kept + packages.length > PACKAGES_MAX) {
-      return refused(RefusalCode.LIMIT_REACHED, `${PACKAGES_MAX} key packages, ${kept} are there`)
+    if (await isPublished(transaction, asker, publication)) return DONE
+    const kept = await readKept(transaction, asker)
+    const keptDigests = new Set(kept.map(({ digest }) => digest))
+    const added = [...byDigest].filter(([digest]) => !keptDigests.has(digest))
+    if (kept.length + added.length > PACKAGES_MAX) {
+      const detail = `${PACKAGES_MAX} key packages, ${kept.length} are there`
+      return refused(RefusalCode.LIMIT_REACHED, detail)
     }
     await transaction.query({
       name: 'insert-packages',
@@ -40,22 +54,57 @@ export async function publishKeyPackages(
       values: [
         asker.accountId,
         asker.deviceId,
-        last_no,
-        packages.map((bytes) => Buffer.from(bytes)),
+        kept.at(-1)?.package_no ?? 0,
+        added.map(([, bytes]) => Buffer.from(bytes)),
       ],
     })
+    await notePublication(transaction, asker, publication)
     return DONE
   })
 }
 
-async function countPackages(transaction: Transaction, { accountId, deviceId }: DeviceAddress) {
-  const [row] = await transaction.query<{ kept: number; last_no: number }>({
-    name: 'count-packages',
-    text: `select count(*)::int as kept, coalesce(max(package_no), 0) as last_no
-      from directory.key_package where account_id = $1::uuid and device_id = $2::smallint`,
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest()
+}
+
+/** Whether this is one of the device's last publications: its answer was lost. */
+async function isPublished(
+  transaction: Transaction,
+  { accountId, deviceId }: DeviceAddress,
+  publication: Buffer,
+): Promise<boolean> {
+  const rows = await transaction.query({
+    name: 'find-publication',
+    text: `select from directory.publication
+      where account_id = $1::uuid and device_id = $2::smallint and $3::bytea = any (digests)`,
+    values: [accountId, deviceId, publication],
+  })
+  return rows.length > 0
+}
+
+async function notePublication(
+  transaction: Transaction,
+  { accountId, deviceId }: DeviceAddress,
+  publication: Buffer,
+): Promise<void> {
+  await transaction.query({
+    name: 'note-publication',
+    text: `insert into directory.publication as p (account_id, device_id, digests)
+      values ($1::uuid, $2::smallint, array[$3::bytea])
+      on conflict (account_id, device_id) do update
+        set digests = (excluded.digests || p.digests)[1:$4::int]`,
+    values: [accountId, deviceId, publication, PUBLICATIONS_NOTED],
+  })
+}
+
+/** The device's packages, oldest first. */
+async function readKept(transaction: Transaction, { accountId, deviceId }: DeviceAddress) {
+  return transaction.query<{ package_no: number; digest: string }>({
+    name: 'read-kept-packages',
+    text: `select package_no, encode(sha256(package), 'hex') as digest from directory.key_package
+      where account_id = $1::uuid and device_id = $2::smallint order by package_no`,
     values: [accountId, deviceId],
   })
-  return row ?? { kept: 0, last_no: 0 }
 }
 
 /**

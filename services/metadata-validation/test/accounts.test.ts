@@ -171,6 +171,8 @@ describe('deletion', () => {
       value: { code: RefusalCode.INVALID_REQUEST },
     })
 
+    const packages = [Buffer.from('a key package')]
+    await directory.answer(alice, { $case: 'publishKeyPackages', value: { packages } })
     const { pending, response } = await directory.ask(alice, deletion(alice.handle))
     expect(response?.body?.$case).toBe('done')
     expect(pending).toMatchObject({ kind: PendingKind.DELETING_ACCOUNT, device: { deviceId: 0 } })
@@ -196,7 +198,7 @@ describe('deletion', () => {
     expect(listed.pending).toContainEqual(pending)
     await directory.finish(pending)
     await directory.finish(pending)
-    for (const table of ['account', 'device', 'member', 'key_package', 'block']) {
+    for (const table of ['account', 'device', 'member', 'key_package', 'publication', 'block']) {
       const rows = await directory.sql(`select from directory.${table} where account_id = $1`, [
         alice.address.accountId,
       ])

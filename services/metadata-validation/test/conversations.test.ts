@@ -1,4 +1,4 @@
-// Goal: conversations, blocks and key packages: what their commands do, and every refusal of theirs.
+// Goal: conversations and blocks: what their commands do, and every refusal of theirs.
 
 import { RefusalCode, type Conversation, type Response } from '@twotick/protocol'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -190,66 +190,6 @@ describe('blocks', () => {
       [idOf(dave)],
     )
     expect(await block(dave, idOf(alice), true)).toMatchObject(refusal(RefusalCode.LIMIT_REACHED))
-  })
-})
-
-describe('key packages', () => {
-  const publish = (device: TestDevice, packages: Uint8Array[]) =>
-    directory.answer(device, { $case: 'publishKeyPackages', value: { packages } })
-  const take = async (asker: TestDevice, of: TestDevice) => {
-    const value = { accountId: idOf(of) }
-    const body = await directory.answer(asker, { $case: 'takeKeyPackages', value })
-    if (body?.$case !== 'keyPackages') return body
-    return body.value.packages.map((one) => ({
-      deviceId: one.address?.deviceId,
-      text: Buffer.from(one.package).toString(),
-    }))
-  }
-
-  test('goal: each is handed out once, oldest first, one a device', async () => {
-    const dave = await directory.account()
-    const companion = await directory.companion(dave)
-    await publish(
-      dave,
-      ['a', 'b', 'c'].map((text) => Buffer.from(text)),
-    )
-    await publish(dave, [Buffer.from('d')])
-    await publish(companion, [Buffer.from('x')])
-    expect(await take(alice, dave)).toEqual([
-      { deviceId: 1, text: 'a' },
-      { deviceId: 2, text: 'x' },
-    ])
-    const taken = await Promise.all([take(alice, dave), take(bob, dave), take(carol, dave)])
-    const texts = taken.flatMap((packages) =>
-      Array.isArray(packages) ? packages.filter(({ deviceId }) => deviceId === 1) : [],
-    )
-    expect(texts.map(({ text }) => text).toSorted()).toEqual(['b', 'c', 'd'])
-    expect(await take(dave, dave)).toEqual([{ deviceId: 2, text: '' }])
-    expect(
-      await take(alice, {
-        ...dave,
-        address: { ...dave.address, accountId: randomUUID() as never },
-      }),
-    ).toMatchObject(refusal(RefusalCode.NOT_FOUND))
-  })
-
-  test('goal: at most a hundred are kept, of 4 KiB each; an unlink removes them', async () => {
-    const dave = await directory.account()
-    const companion = await directory.companion(dave)
-    const some = (count: number, bytes = 1) => Array(count).fill(Buffer.alloc(bytes, 7))
-    expect(await publish(companion, some(1, 4_097))).toMatchObject(
-      refusal(RefusalCode.INVALID_REQUEST),
-    )
-    expect(await publish(companion, some(1, 0))).toMatchObject(refusal(RefusalCode.INVALID_REQUEST))
-    expect(await publish(companion, some(101))).toMatchObject(refusal(RefusalCode.LIMIT_REACHED))
-    expect(await publish(companion, some(60, 4_096))).toMatchObject({ $case: 'done' })
-    expect(await publish(companion, some(41))).toMatchObject(refusal(RefusalCode.LIMIT_REACHED))
-    expect(await publish(companion, some(40))).toMatchObject({ $case: 'done' })
-    await directory.answer(dave, { $case: 'unlinkDevice', value: { deviceId: 2 } })
-    const left = await directory.sql(`select from directory.key_package where account_id = $1`, [
-      idOf(dave),
-    ])
-    expect(left).toHaveLength(0)
   })
 })
 

@@ -633,7 +633,8 @@ export interface DeleteAccount {
 }
 
 /**
- * One-time keys of this device, opaque to the relay, at most 100 kept, 4 KiB each.
+ * One-time keys of this device, opaque to the relay, at most 100 kept, 4 KiB each. Repeated, or where
+ * they are there already, they are not added again.
  * -> Done | LIMIT_REACHED
  */
 export interface PublishKeyPackages {
