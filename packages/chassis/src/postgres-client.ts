@@ -1,11 +1,13 @@
-// pg's client, with two things of our own.
+// pg's client, with three things of our own.
 //
 // Each query has its callback from the beginning. pg itself assigns it later (`query.callback = …`),
 // and a function that is written down as the value of a property's assignment V8 makes in the old
 // generation. From there it keeps what its query has met alive, values and rows, until a whole
 // collection; under load there was one every second.
 //
-// And what is asked in one turn can be one question (postgres-together.ts).
+// What is asked in one turn can be one question (postgres-together.ts).
+//
+// And it knows whether it has answered since another one of its pool did not (postgres-pool.ts).
 
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
@@ -14,14 +16,38 @@ import { type Shapes, Together, TogetherQuery } from './postgres-together.ts'
 
 type Callback = (error: Error | null, result?: unknown) => void
 
+// What pg's client has, and its types do not.
+interface Inside {
+  readonly connection: { readonly stream: Duplex }
+  /** False once the connection has broken. */
+  readonly _queryable: boolean
+}
+
 /**
- * The clients of a pool. A query that is not answered in time fails with `Query read timeout`, and
+ * The clients of one pool. A query that is not answered in time fails with `Query read timeout`, and
  * its connection with it: the late answer would be taken for the next query's.
  */
 export function clientsWithin(queryTimeoutMs: number) {
+  // How often a question to any of them was left without an answer.
+  let silences = 0
   return class extends pg.Client {
     #together: Together | undefined
     readonly #shapes: Shapes = new Map()
+    #answeredAfter = silences
+
+    /** Whether it has answered since the last silence. */
+    get isTrusted(): boolean {
+      return this.#answeredAfter === silences
+    }
+
+    hasAnswered(): void {
+      this.#answeredAfter = silences
+    }
+
+    /** Without a goodbye, which would wait for as long as nobody takes it. */
+    abandon(): void {
+      inside(this).connection.stream.destroy()
+    }
 
     /** Until this turn ends, what is asked is one question. */
     together(): void {
@@ -62,13 +88,18 @@ export function clientsWithin(queryTimeoutMs: number) {
       const timer = setTimeout(() => {
         late = new Error('Query read timeout')
         // pg then tells every query of the connection, and the pool, that it has ended.
-        const { connection } = this as unknown as { connection: { stream: Duplex } }
-        connection.stream.destroy(late)
+        inside(this).connection.stream.destroy(late)
       }, queryTimeoutMs)
       submit((error, result) => {
         clearTimeout(timer)
+        if (error && !inside(this)._queryable) silences += 1
+        else this.hasAnswered()
         callback(late ?? error, result)
       })
     }
   }
+}
+
+function inside(client: pg.Client): Inside {
+  return client as unknown as Inside
 }

@@ -9,7 +9,7 @@ import { backoffMs, Failure, postgresFailure } from './failure.ts'
 import { type Certificates, tlsOptions } from './certificates.ts'
 import type { Logger } from './log.ts'
 import { openMeter } from './meter.ts'
-import { clientsWithin } from './postgres-client.ts'
+import { Pool } from './postgres-pool.ts'
 
 // Reads come in bursts: a cache's lifetime ends, many connect. A connection for each, closed again
 // before the next burst, is a fork and statements planned anew, every few seconds. For longer than this
@@ -47,8 +47,7 @@ export async function connectPostgres(
   settings: PostgresSettings,
   options: PostgresOptions = {},
 ): Promise<pg.Pool> {
-  const pool = new pg.Pool({
-    Client: clientsWithin(settings.queryTimeoutMs ?? 2_500),
+  const pool = new Pool(settings.queryTimeoutMs ?? 2_500, {
     ...addressOf(settings.url, options.certificates),
     max: settings.poolMax ?? 10,
     connectionTimeoutMillis: settings.connectTimeoutMs ?? 2_000,
