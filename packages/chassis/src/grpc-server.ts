@@ -53,6 +53,18 @@ export interface CallContext {
   readonly caller: string
   /** Aborts when the caller gives up, its deadline passes or the connection breaks. */
   readonly signal: AbortSignal
+  /** By performance.now(). Infinity without a deadline: a stream's, and that of calls which share one. */
+  readonly answerBy: number
+}
+
+/**
+ * Throws once the caller waits no more. It may have asked somebody else since then, so whatever would
+ * take effect now comes too late. The clock is asked too: a process that stood still may go on with
+ * something else before it hears that a call was given up.
+ */
+export function throwIfLate({ signal, answerBy }: Omit<CallContext, 'caller'>): void {
+  if (!signal.aborted && performance.now() < answerBy) return
+  throw new Failure('DEADLINE_EXCEEDED', 'nobody waits for it any more', { hadNoEffect: true })
 }
 
 export type Unary<Q, R> = (request: Q, context: CallContext) => Promise<R>
@@ -235,11 +247,14 @@ function streamHandler(answer: Stream<unknown, unknown>, path: string, serving: 
   }
 }
 
-function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>) {
+function contextOf(
+  call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
+): CallContext {
   const gone = new AbortController()
   if (call.cancelled) gone.abort()
   else call.on('cancelled', () => gone.abort())
-  return { caller: callerOf(call.metadata), signal: gone.signal }
+  const answerBy = performance.now() + (Number(call.getDeadline()) - Date.now())
+  return { caller: callerOf(call.metadata), signal: gone.signal, answerBy }
 }
 
 /** How an error becomes a status: a failure is said so, a bug is only logged. */

@@ -186,7 +186,8 @@ function heard<T>(promise: Promise<T>): Promise<T> {
 
 /** A connection goes back to the pool only where a rollback has shown that it still works. */
 async function endAfter(client: pg.PoolClient, error: unknown): Promise<void> {
-  if (postgresFailure(error) !== undefined && !(error instanceof pg.DatabaseError)) {
+  const isOfWork = error instanceof Failure || error instanceof pg.DatabaseError
+  if (!isOfWork && postgresFailure(error) !== undefined) {
     client.release(true)
     return
   }

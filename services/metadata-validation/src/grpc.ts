@@ -12,24 +12,24 @@ import { sendsJudged } from './events.ts'
 import { finishPending, listPending, PENDING_MAX } from './pending.ts'
 import { claimDevice, registerAccount, type Registered, type Registration } from './register.ts'
 import { beginValidation } from './traces.ts'
-import { type Reader, type Snapshot, type Transact } from './transaction.ts'
+import { type Reader, type Snapshot, type TransactFor } from './transaction.ts'
 import { markDormant, unlinkUnseen } from './unseen.ts'
 import { type Validate } from './validate.ts'
 
 /** What the methods are answered by. */
 export interface Served {
   readonly db: Reader
-  readonly transact: Transact
+  readonly transactFor: TransactFor
   readonly snapshot: Snapshot
   readonly validate: Validate
-  readonly doorkeeper: Doorkeeper
+  readonly doorkeeper: Omit<Doorkeeper, 'transact'>
   readonly registration: Registration
   readonly unseenDays: number
 }
 
 /** The service's methods, as the proto has them. */
 export function metadataValidation(served: Served): ServedService {
-  const { db, transact } = served
+  const { db, transactFor } = served
   return implement(MetadataValidationService, {
     validate: async ({ sends }, answer: (reply: ValidateReply) => void) => {
       const endTraces = beginValidation(sends)
@@ -38,24 +38,27 @@ export function metadataValidation(served: Served): ServedService {
       sendsJudged(verdicts)
       answer({ verdicts })
     },
-    authenticate: async (request) => {
-      const { refusal, ...found } = await authenticate(served.doorkeeper, request)
+    authenticate: async (request, call) => {
+      const doorkeeper = { ...served.doorkeeper, transact: transactFor(call) }
+      const { refusal, ...found } = await authenticate(doorkeeper, request)
       if (refusal !== undefined) return { outcome: { $case: 'refusal', value: refusal } }
       const primary = 'isPrimary' in found && found.isPrimary
       return { outcome: { $case: 'authenticated', value: { primary } } }
     },
-    registerAccount: async (request) =>
-      registeredReply(await registerAccount(transact, served.registration, request)),
+    registerAccount: async (request, call) =>
+      registeredReply(await registerAccount(transactFor(call), served.registration, request)),
     claimDevice: async (request) => registeredReply(await claimDevice(db, request)),
-    ask: (request) => ask(served, request),
-    finishPending: async ({ pending }) => {
-      await finishPending(transact, pending)
+    ask: (request, call) =>
+      ask({ transact: transactFor(call), snapshot: served.snapshot }, request),
+    finishPending: async ({ pending }, call) => {
+      await finishPending(transactFor(call), pending)
       return {}
     },
     listPending: async ({ olderThanMs, pendingMax }) => ({
       pending: await listPending(db, olderThanMs, pendingMax),
     }),
-    unlinkUnseen: async ({ pendingMax }) => {
+    unlinkUnseen: async ({ pendingMax }, call) => {
+      const transact = transactFor(call)
       const bounds = { days: served.unseenDays, max: Math.min(pendingMax, PENDING_MAX) }
       await markDormant(db, transact, bounds)
       return { pending: await unlinkUnseen(db, transact, bounds) }

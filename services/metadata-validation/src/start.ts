@@ -29,7 +29,7 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   scope.defer('nats', () => bus.drain())
 
   const cache = createDirectoryCache(pool, config.cacheLifetimeMs)
-  const transact = createTransact(pool, createInvalidation(bus, cache))
+  const transactFor = createTransact(pool, createInvalidation(bus, cache))
   const db = createReader(pool)
   const { clientVersion } = config
   const policy = {
@@ -45,10 +45,10 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   }
   const service = metadataValidation({
     db,
-    transact,
+    transactFor,
     snapshot: createSnapshot(pool),
     validate: createValidate(cache, judges),
-    doorkeeper: { db, transact, policy, onPendingVersion: pendingVersionMet },
+    doorkeeper: { db, policy, onPendingVersion: pendingVersionMet },
     registration:
       config.registration === 'open'
         ? { by: 'anybody' }

@@ -1,10 +1,14 @@
 // One change of the directory: a transaction, tried again where Postgres asks for it, and after it
 // the news of what has changed.
 //
+// Nothing is committed for a call that nobody waits for any more: its caller may have asked another
+// replica, and undone it since. Up to the commit the rows are locked: whoever asks another replica
+// waits for this one.
+//
 // The order in which every change locks (see migrations/0001-directory.sql): account rows in id
 // order, then conversation rows in id order.
 
-import { retrying, transaction } from '@twotick/chassis'
+import { type CallContext, retrying, throwIfLate, transaction } from '@twotick/chassis'
 import { type AccountId, type ConversationId } from '@twotick/protocol'
 import type pg from 'pg'
 
@@ -29,6 +33,9 @@ export interface Transaction extends Reader {
 /** Runs `work` in a transaction. `work` may run several times, each time from the start. */
 export type Transact = <T>(work: (transaction: Transaction) => Promise<T>) => Promise<T>
 
+/** Transactions for one call. */
+export type TransactFor = (call: Omit<CallContext, 'caller'>) => Transact
+
 /** Runs `work` on one snapshot. */
 export type Snapshot = <T>(work: (reader: Reader) => Promise<T>) => Promise<T>
 
@@ -50,19 +57,21 @@ export function createSnapshot(db: pg.Pool): Snapshot {
 }
 
 /** Transactions on `db`; `announce` is called after each that changed something. */
-export function createTransact(db: pg.Pool, announce: (changed: Changed) => void): Transact {
-  return (work) =>
+export function createTransact(db: pg.Pool, announce: (changed: Changed) => void): TransactFor {
+  return (call) => (work) =>
     retrying(async () => {
       const accountIds = new Set<AccountId>()
       const conversationIds = new Set<ConversationId>()
       try {
-        return await transaction(db, (client) =>
-          work({
+        return await transaction(db, async (client) => {
+          const result = await work({
             ...createReader(client),
             changedAccount: (accountId) => accountIds.add(accountId),
             changedConversation: (conversationId) => conversationIds.add(conversationId),
-          }),
-        )
+          })
+          throwIfLate(call) // in the turn in which the commit goes out
+          return result
+        })
       } finally {
         // Also where it failed: a commit's outcome may be unknown, and forgetting does no harm.
         if (accountIds.size + conversationIds.size > 0) announce({ accountIds, conversationIds })
