@@ -10,9 +10,10 @@ import {
 import { type AuthenticateRequest } from '@twotick/protocol/services'
 import { judgeVersion, type VersionPolicy } from './policy.ts'
 import { refuse } from './refuse.ts'
-import { bumpRosters, lockAccount } from './rows.ts'
+import { readAccount } from './rows.ts'
 import { type Reader, type Transact } from './transaction.ts'
 import { isSignedBy, NONCE_BYTES } from './verify.ts'
+import { wake } from './wake.ts'
 
 export type Authentication =
   { readonly isPrimary: boolean; readonly refusal?: never } | { readonly refusal: Refusal }
@@ -52,8 +53,8 @@ export async function authenticate(
   const version = judgeVersion(doorkeeper.policy, clientVersion)
   if (version.refusal !== undefined) return { refusal: version.refusal }
   if (version.isPendingRefusal) doorkeeper.onPendingVersion()
-  if (!row.is_seen_today) await noteSeen(doorkeeper.db, address)
-  if (row.dormant) await wake(doorkeeper.transact, address)
+  const isDormant = row.is_seen_today ? row.dormant : await noteSeen(doorkeeper.db, address)
+  if (isDormant) await wake(doorkeeper.transact, address.accountId)
   return { isPrimary: row.is_primary }
 }
 
@@ -70,26 +71,16 @@ async function findDevice(db: Reader, address: DeviceAddress): Promise<Row | und
   return row
 }
 
-/** One row, one lock: needs no place in the lock order. */
-async function noteSeen(db: Reader, { accountId, deviceId }: DeviceAddress) {
+/**
+ * One row, one lock: needs no place in the lock order. True: the account is dormant, as it is once
+ * this is noted and not as it was when the device was found; it may have been marked meanwhile.
+ */
+async function noteSeen(db: Reader, { accountId, deviceId }: DeviceAddress): Promise<boolean> {
   await db.query({
     name: 'note-seen',
     text: `update directory.device set seen_on = current_date
       where account_id = $1::uuid and device_id = $2::smallint and seen_on < current_date`,
     values: [accountId, deviceId],
   })
-}
-
-/** A dormant account is back: a recipient of its groups again, and their rosters say so. */
-async function wake(transact: Transact, { accountId }: DeviceAddress) {
-  await transact(async (transaction) => {
-    const account = await lockAccount(transaction, accountId)
-    if (account?.state !== 'active' || !account.dormant) return
-    await transaction.query({
-      name: 'wake-account',
-      text: 'update directory.account set dormant = false where account_id = $1::uuid',
-      values: [accountId],
-    })
-    await bumpRosters(transaction, accountId)
-  })
+  return (await readAccount(db, accountId))?.dormant === true
 }

@@ -37,11 +37,15 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
     pending: { minimum: clientVersion.pendingMinimum, blocked: clientVersion.pendingBlocked },
   }
   const warn = logSeldom(log)
+  // For no call: that a device was seen is true for whoever waits.
+  const transact = transactFor({ signal: stopping, answerBy: Infinity })
   const judges = {
     judgeVersion: createVersionJudge(policy),
     rates: createRateLimiter(config.rate),
     onPendingVersion: pendingVersionMet,
-    onAccepted: createSeen(db, (error) => warn('the day of a device is not noted', { error })),
+    onAccepted: createSeen({ db, transact }, (error) =>
+      warn('the day of a device is not noted', { error }),
+    ),
   }
   const service = metadataValidation({
     db,

@@ -1,5 +1,5 @@
 // What 30 days without being seen do: a companion is unlinked, and an account without any device seen
-// is dormant, no recipient in groups until it returns (authenticate.ts wakes it).
+// is dormant, no recipient in groups until it returns (wake.ts).
 //
 // Looked for without locks, judged again under the account's; one account a transaction.
 
@@ -84,6 +84,12 @@ async function markDormantAccount(
   { days }: UnseenBounds,
 ) {
   await lockAccount(transaction, accountId)
+  // A device that is noted as seen at this moment is waited for, or finds the mark (wake.ts).
+  await transaction.query({
+    name: 'lock-devices',
+    text: 'select from directory.device where account_id = $1::uuid for no key update',
+    values: [accountId],
+  })
   const marked = await transaction.query({
     name: 'mark-dormant',
     text: `update directory.account a set dormant = true
