@@ -49,6 +49,9 @@ export const configSchema = z.object({
   ),
   handshakeMs: whole('for a connection to come to a session', { default: 10_000 }),
   silenceMs: whole('of silence, after which a connection ends', { default: 35_000 }),
+  sessionMs: whole('that a session lasts, or up to a quarter less: then its device comes back', {
+    default: 86_400_000,
+  }),
 
   windowEntriesMax: whole('entries pushed to a device and not yet acked', { default: 256 }),
   windowBytesMax: whole('bytes pushed to a device and not yet acked', { default: 1_048_576 }),

@@ -11,6 +11,7 @@ import { measureGateway } from './gauges.ts'
 import { drain } from './goodbye.ts'
 import { openListener } from './listener.ts'
 import { createRegistry } from './registry.ts'
+import { renewSessions } from './renewal.ts'
 import { watchSilence } from './silence.ts'
 import { holdLease } from './takeover.ts'
 
@@ -32,6 +33,7 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   defer('listener', () => listener.close())
   measureGateway(listener, registry, config)
   watchSilence(listener.sockets, { silenceMs: config.silenceMs, signal: stopping })
+  renewSessions(registry, { sessionMs: config.sessionMs, signal: stopping })
   defer('sessions', () => drain(listener, registry, { overMs: config.goodbyeMs, events }))
   scope.ready()
   return { port: listener.port }

@@ -35,7 +35,10 @@ export const RefusalCode = {
   UNLINKED: 5,
   /** EPOCH_CHANGED - The store's history is another one than this session began with. Connect again. */
   EPOCH_CHANGED: 6,
-  /** GOING_AWAY - The gateway is draining. Connect again after retry_after_ms. */
+  /**
+   * GOING_AWAY - The gateway is draining, or the session has lasted long enough. Connect again after
+   * retry_after_ms.
+   */
   GOING_AWAY: 7,
   /**
    * UNAVAILABLE - Something that twotick depends on did not answer in time. Whatever had no answer is unknown;
