@@ -15,6 +15,7 @@ import type { MessageHandler } from './inbox.ts'
 import { createSigner, type Sign } from './keys.ts'
 import { load } from './load.ts'
 import type { SendOptions } from './outbox.ts'
+import { checkSignal } from './outgoing.ts'
 import type { SentMessage } from './promises.ts'
 import { audienceOf } from './register.ts'
 import { SELF, type OutgoingMessage, type Storage } from './storage.ts'
@@ -116,8 +117,10 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
     sent: (no) => parts.book.messages.get(no),
     unfinished: () => [...parts.book.messages.values()].filter((each) => !each.doneAtMs),
     onMessage: inbox.handle,
-    signal: (accountId, ciphertext) =>
-      session.link()?.send({ $case: 'signal', value: { accountId, ciphertext } }),
+    signal(accountId, ciphertext) {
+      checkSignal(accountId, ciphertext)
+      session.link()?.send({ $case: 'signal', value: { accountId, ciphertext } })
+    },
     isConnected: () => session.link() !== undefined,
     abandon: () => stop('closed'),
   }

@@ -6,6 +6,7 @@ import { enterAgain } from './again.ts'
 import type { Book } from './book.ts'
 import type { Codec } from './codec.ts'
 import { encode } from './encode.ts'
+import { checkOutgoing } from './outgoing.ts'
 import { createPromises, type SentMessage } from './promises.ts'
 import type { Rosters } from './rosters.ts'
 import type { Sender } from './sender.ts'
@@ -77,9 +78,11 @@ export function createOutbox(options: OutboxOptions) {
   return {
     /**
      * Resolves once the message is durable here, in the order of the calls. Waits while the outbox
-     * is full of messages without an answer.
+     * is full of messages without an answer. Rejects with a TypeError or RangeError, and nothing is
+     * durable, where it could never be sent.
      */
     async send(message: SendOptions): Promise<SentMessage> {
+      checkOutgoing(message)
       const prepared = lane.then(() => prepare(message))
       lane = prepared.catch(() => undefined)
       const { numbered } = await prepared
