@@ -1,4 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import {
+  claimDevice,
+  createLinkCode,
+  memoryStorage,
+  openDevice,
+  registerDevice,
+} from '@twotick/sdk'
 import { type Relay, startRelay } from '../../../test/relay.ts'
 import { createMachine, type Machine } from './cli.ts'
 
@@ -82,6 +89,25 @@ test('a new device is linked by its code, and gets what is sent from then on', a
   const gone = await laptop.run('listen', '--drain')
   expect(gone).toMatchObject({ code: 4 })
   expect(gone.err).toContain('unlinked')
+})
+
+test("an application's device is linked by the command line, and the other way round", async () => {
+  // Goal: a code of the SDK fits `twotick link`, and one of `twotick link` the SDK.
+  const [alice] = await twoPeople('j')
+  const storage = memoryStorage()
+  const code = await createLinkCode({ storage })
+  const linked = await machine.run('--as', alice, 'link', code)
+  expect(linked).toMatchObject({ code: 0, err: '' })
+  expect(await claimDevice({ url: relay.url, storage })).toMatchObject({ deviceId: 2 })
+
+  const own = memoryStorage()
+  await registerDevice({ url: relay.url, handle: 'carol-j', storage: own })
+  const carol = await openDevice({ storage: own, clientName: 'test', clientVersion: '1' })
+  const linking = machine.start('--as', 'laptop', 'link', '--json')
+  await linking.shows('\n')
+  await carol.linkDevice((JSON.parse(linking.out()) as { code: string }).code)
+  expect(await linking.ended()).toBe(0)
+  await carol.close()
 })
 
 test('a group gets a message, by its short name', async () => {

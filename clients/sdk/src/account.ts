@@ -5,7 +5,8 @@ import { isAccountId, signedLink, type Address, type Contact } from '@twotick/pr
 import type { Conversation, Device as DeviceEntry, KeyPackage } from '@twotick/protocol'
 import type { Directory } from './directory.ts'
 import { StoppedError } from './errors.ts'
-import { fromLinkCode, randomBytes, type Sign } from './keys.ts'
+import { randomBytes, type Sign } from './keys.ts'
+import { readLinkCode } from './link-code.ts'
 import type { Rosters } from './rosters.ts'
 
 const REQUEST_KEY_BYTES = 16
@@ -44,7 +45,8 @@ function accountCalls({ own, sign, directory }: AccountOptions) {
      * that would be evicted: name it to confirm.
      */
     async linkDevice(code: string, name = '', evictDeviceId = 0): Promise<Address | undefined> {
-      const publicKey = fromLinkCode(code)
+      const publicKey = await readLinkCode(code)
+      if (!publicKey) throw new TypeError('that is no link code, or there is a slip in it')
       if (!isAccountId(own.accountId)) throw new TypeError('not an account id')
       const signature = await sign(signedLink(own.accountId, publicKey))
       const value = { publicKey, name, signature, evictDeviceId }

@@ -23,19 +23,6 @@ export async function createSigner({ privateKey }: Identity): Promise<Sign> {
     new Uint8Array(await crypto.subtle.sign('Ed25519', key, new Uint8Array(bytes)))
 }
 
-/** A public key as a person can copy it: base64url. */
-export function toLinkCode(publicKey: Uint8Array): string {
-  const text = btoa(String.fromCharCode(...publicKey))
-  return text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
-}
-
-/** The inverse of `toLinkCode`; throws where the text is no public key. */
-export function fromLinkCode(code: string): Uint8Array {
-  if (!/^[A-Za-z0-9_-]{43}$/.test(code)) throw new TypeError('not a link code')
-  const text = atob(code.replaceAll('-', '+').replaceAll('_', '/'))
-  return Uint8Array.from(text, (character) => character.charCodeAt(0))
-}
-
 export function randomBytes(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length))
 }

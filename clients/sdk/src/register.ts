@@ -4,7 +4,8 @@
 import { signedClaim, signedRegister, type Address } from '@twotick/protocol'
 import { RefusalCode, type Challenge } from '@twotick/protocol'
 import { OfflineError, RefusedError } from './errors.ts'
-import { createIdentity, createSigner, toLinkCode, type Sign } from './keys.ts'
+import { createIdentity, createSigner, type Sign } from './keys.ts'
+import { showLinkCode } from './link-code.ts'
 import { openLink, type DownFrame, type UpFrame } from './link.ts'
 import { SELF, type Identity, type Storage } from './storage.ts'
 
@@ -35,7 +36,7 @@ export async function registerDevice(options: RegisterOptions): Promise<Address>
 
 /** Makes this device's key, and returns the code for `linkDevice` on the primary. */
 export async function createLinkCode({ storage }: { storage: Storage }): Promise<string> {
-  return toLinkCode((await readOrCreate(storage)).publicKey)
+  return showLinkCode((await readOrCreate(storage)).publicKey)
 }
 
 export interface ClaimOptions {

@@ -64,6 +64,7 @@ describe('a device and the relay', () => {
     const [alice, bob] = [await newAccount(), await newAccount()]
     const storage = memoryStorage()
     const code = await createLinkCode({ storage })
+    await expect(alice.linkDevice(code.slice(1))).rejects.toThrow('a slip in it')
     const claimed = claimDevice({ url: relay.url, storage, everyMs: 50 })
     await alice.linkDevice(code, 'laptop')
     expect(await claimed).toEqual({ ...alice.address, deviceId: 2 })

@@ -1,10 +1,9 @@
 // twotick link: a further device of an account. The new device makes its key and shows it as a code;
 // the primary links that; the new device asks until it is there.
 
-import { claimDevice, createLinkCode, RefusalCode, RefusedError } from '@twotick/sdk'
+import { claimDevice, createLinkCode, readLinkCode, RefusalCode, RefusedError } from '@twotick/sdk'
 import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
-import { readLinkCode, showLinkCode } from '../link-code.ts'
 import { DEFAULT_URL, type GlobalOptions, type Opened, probe, withDevice } from '../open.ts'
 import { NOT_ENCRYPTED, note, printJson, warn } from '../print.ts'
 import { checkProfileName, openProfile } from '../profile.ts'
@@ -43,7 +42,7 @@ async function becomeDevice(options: GlobalOptions): Promise<void> {
       `${TWOTICK} --as ${profile} status   says whose`,
     ])
   }
-  const code = showLinkCode(Buffer.from(await createLinkCode({ storage }), 'base64url'))
+  const code = await createLinkCode({ storage })
   if (options.json) printJson({ code })
   else showCode(code)
   const address = await claimDevice({ url, storage })
@@ -60,14 +59,13 @@ function showCode(code: string): void {
 }
 
 async function linkDevice(options: GlobalOptions, code: string, { name, evict }: LinkOptions) {
-  const publicKey = readLinkCode(code)
-  if (publicKey === undefined) {
+  if ((await readLinkCode(code)) === undefined) {
     throw new CommandError(EXIT.usage, 'That is no link code, or there is a slip in it.', [
       'Copy it from the new device as it stands: 14 groups of 4 characters.',
     ])
   }
   await withDevice(options, async (opened) => {
-    const address = await tryToLink(opened, Buffer.from(publicKey).toString('base64url'), {
+    const address = await tryToLink(opened, code, {
       ...(name !== undefined && { name }),
       ...(evict !== undefined && { evict }),
     })
