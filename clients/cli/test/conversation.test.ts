@@ -121,6 +121,21 @@ test('a group gets a message, by its short name', async () => {
   expect(read.out).toContain(`${alice} in ${name}  hello all`)
 })
 
+test('of a group that some have reached, it says who has not', async () => {
+  // Goal: `send --wait` and `status` tell a message that one of two has from one that nobody has.
+  const [alice, bob] = await twoPeople('k')
+  expect(await machine.run('register', 'carol-k')).toMatchObject({ code: 0 })
+  const made = await machine.run('--as', alice, 'group', 'create', bob, 'carol-k')
+  const name = /g:[0-9a-f]{8}/.exec(made.out)?.[0] ?? ''
+  const listening = machine.start('--as', bob, 'listen')
+  await listening.shows('Listening')
+  const sent = await machine.run('--as', alice, 'send', '--wait', '--timeout', '4', name, 'hi')
+  expect(sent).toMatchObject({ code: 3 })
+  expect(sent.err).toContain(`Of ${name} 1 of 2 has it; not yet: carol-k.`)
+  const { out } = await machine.run('--as', alice, 'status')
+  expect(out).toContain('1 of 2 has it; not yet: carol-k')
+})
+
 test('who is blocked is told no more than that nobody is there', async () => {
   // Goal: block, the sender's refusal with its code, unblock.
   const [alice, bob] = await twoPeople('e')

@@ -1,7 +1,7 @@
 // twotick send: one message, and its ticks.
 
 import { text as readAll } from 'node:stream/consumers'
-import type { Outcome, SentMessage } from '@twotick/sdk'
+import type { OutgoingMessage, Outcome, SentMessage } from '@twotick/sdk'
 import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
 import { openJaeger } from '../jaeger.ts'
@@ -9,6 +9,7 @@ import { createNames, findRecipient, type Names } from '../names.ts'
 import { reason } from '../notice-text.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { clock, printJson } from '../print.ts'
+import { whoHasIt } from '../reach.ts'
 import { TWOTICK } from '../typed.ts'
 
 const FIRST_TICK_S = 30
@@ -44,7 +45,10 @@ export async function send(options: GlobalOptions, given: SendArguments): Promis
         ...(given.wait && { delivered: outcome?.undelivered.length === 0 }),
       })
     }
-    if (given.wait) await judge(outcome, { options, name, names: createNames(device) })
+    if (!given.wait) return
+    const names = createNames(device)
+    if (outcome === undefined) await giveUp(device.sent(sent.no), { name, names })
+    else await judge(outcome, { options, name, names })
   })
 }
 
@@ -74,13 +78,20 @@ function secondTick({ delivered }: SentMessage, seconds: number | undefined) {
   return seconds === undefined ? delivered : within(delivered, seconds)
 }
 
+/** The time is over, and not everybody has it. */
+async function giveUp(
+  message: OutgoingMessage | undefined,
+  { name, names }: { name: string; names: Names },
+): Promise<never> {
+  const reached = message && (await whoHasIt(message, names))
+  const far = reached === undefined ? `No device of ${name} has it yet` : `Of ${name} ${reached}`
+  throw new CommandError(EXIT.offline, `${far}. It waits at the relay.`)
+}
+
 async function judge(
-  outcome: Outcome | undefined,
+  outcome: Outcome,
   { options, name, names }: { options: GlobalOptions; name: string; names: Names },
 ): Promise<void> {
-  if (outcome === undefined) {
-    throw new CommandError(EXIT.offline, `No device of ${name} has it yet. It waits at the relay.`)
-  }
   const [first] = outcome.undelivered
   if (first !== undefined) {
     const who = await Promise.all(outcome.undelivered.map(({ accountId }) => names.of(accountId)))

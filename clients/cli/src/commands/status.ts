@@ -7,6 +7,7 @@ import { createNames, groupName, type Names } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { clock, printJson } from '../print.ts'
 import { profilePath, shortPath } from '../profile.ts'
+import { whoHasIt } from '../reach.ts'
 import { TWOTICK } from '../typed.ts'
 
 const SHOWN_MAX = 10
@@ -75,9 +76,8 @@ async function messageJson(message: OutgoingMessage, names: Names) {
 async function waitingLine(message: OutgoingMessage, names: Names): Promise<string> {
   const { no, storedAtMs } = message
   const to = await recipientOf(message, names)
+  const reached = (await whoHasIt(message, names)) ?? 'no device of theirs has it yet'
   const state =
-    storedAtMs === undefined
-      ? 'not yet at the relay'
-      : `✓ ${clock(storedAtMs)}, no device of theirs has it yet`
+    storedAtMs === undefined ? 'not yet at the relay' : `✓ ${clock(storedAtMs)}, ${reached}`
   return `            ${colors.dim(`${no}`)}  to ${to}  ${state}`
 }
