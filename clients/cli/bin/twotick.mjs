@@ -29,9 +29,9 @@ function handOver(node) {
   }
   const argv = [fileURLToPath(main), ...process.argv.slice(2)]
   const child = spawn(node, argv, { stdio: 'inherit' })
-  // A terminal sends Ctrl-C to both of us: the child says when it is done. Others reach us alone.
-  process.on('SIGINT', () => {})
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // A terminal sends Ctrl-C to both of us, `kill` to us alone. Which it was nobody tells us, so the
+  // child may get a Ctrl-C twice, and counts it once (src/interrupt.ts). It says when it is done.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)
   })

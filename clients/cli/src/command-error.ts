@@ -3,10 +3,10 @@
 
 /** The exit codes; `twotick --help` lists them. */
 export const EXIT = {
-  refused: 1, // the relay refused it, or what was asked for is not there
+  refused: 1, // the relay refused it, what was asked for is not there, or the output cannot be written
   usage: 2, // the command line is wrong
   offline: 3, // no relay, or no answer in time
-  profile: 4, // not registered, unlinked, in use, an old copy
+  profile: 4, // not registered, unlinked, in use, an old copy, its file unusable
 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

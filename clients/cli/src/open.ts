@@ -1,12 +1,11 @@
 // Opens the device of a profile for one command, and closes it after.
 
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { type Device, openDevice, type StoppedError, type Storage } from '@twotick/sdk'
 import about from '../package.json' with { type: 'json' }
 import { CommandError, EXIT } from './command-error.ts'
-import { chooseProfile, openProfile, profilePath } from './profile.ts'
+import { chooseProfile, isProfile, openProfile } from './profile.ts'
 import { TWOTICK } from './typed.ts'
 
 export const DEFAULT_URL = 'ws://127.0.0.1:8700'
@@ -57,7 +56,7 @@ export async function withProfile<T>(
   use: (profile: Omit<Opened, 'device'>) => Promise<T>,
 ): Promise<T> {
   const profile = chooseProfile(options.as)
-  if (!existsSync(profilePath(profile))) throw notRegistered(profile)
+  if (!isProfile(profile)) throw notRegistered(profile)
   using opened = openProfile(profile)
   const { storage } = opened
   const identity = await storage.read('identity', SELF)

@@ -3,9 +3,10 @@
 // copies of one device, which replace each other's sessions for ever. The lock is SQLite's own, so it
 // goes with the process, however that ends.
 
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { getSystemErrorMessage } from 'node:util'
 import type { Storage } from '@twotick/sdk'
 import { type FileStorage, fileStorage } from '@twotick/sdk/node'
 import { CommandError, EXIT } from './command-error.ts'
@@ -30,10 +31,31 @@ export function shortPath(path: string): string {
 }
 
 export function listProfiles(): string[] {
+  const files = inFolder('read', (folder) => readdirSync(folder)) ?? []
+  const profiles = files.filter((file) => file.endsWith(SUFFIX))
+  return profiles.map((file) => file.slice(0, -SUFFIX.length)).sort()
+}
+
+/** Whether there is a file of this profile. */
+export function isProfile(name: string): boolean {
+  return inFolder('read', () => statSync(profilePath(name))) !== undefined
+}
+
+/** Undefined where it is not there. Throws CommandError where that cannot be done. */
+function inFolder<T>(what: 'made' | 'read', use: (folder: string) => T): T | undefined {
   const folder = profileFolder()
-  if (!existsSync(folder)) return []
-  const files = readdirSync(folder).filter((file) => file.endsWith(SUFFIX))
-  return files.map((file) => file.slice(0, -SUFFIX.length)).sort()
+  try {
+    return use(folder)
+  } catch (error) {
+    if (!(error instanceof Error) || !('errno' in error)) throw error
+    if (what === 'read' && 'code' in error && error.code === 'ENOENT') return undefined
+    const why = getSystemErrorMessage(Number(error.errno))
+    throw new CommandError(
+      EXIT.profile,
+      `The folder of the profiles, ${shortPath(folder)}, cannot be ${what}: ${why}.`,
+      ['Mend that, or name another place:  XDG_DATA_HOME=<folder>'],
+    )
+  }
 }
 
 /** The profile that was named, or the only one that there is. */
@@ -72,7 +94,7 @@ export interface Profile extends Disposable {
 }
 
 export function openProfile(name: string): Profile {
-  mkdirSync(profileFolder(), { recursive: true, mode: 0o700 })
+  inFolder('made', (folder) => mkdirSync(folder, { recursive: true, mode: 0o700 }))
   const path = profilePath(name)
   const storage = openStorage(name, path)
   let isOpen = true
@@ -94,7 +116,8 @@ function openStorage(name: string, path: string): FileStorage {
   try {
     return fileStorage(path)
   } catch (error) {
-    if (!isLocked(error)) throw error
+    if (!isSqlite(error)) throw error
+    if (error.errcode !== SQLITE_BUSY) throw unusable(name, path, error)
     throw new CommandError(EXIT.profile, `Another twotick is running as ${name}.`, [
       'Stop it first; or send and receive in one terminal:',
       `${TWOTICK} --as ${name} chat <handle>`,
@@ -103,7 +126,28 @@ function openStorage(name: string, path: string): FileStorage {
 }
 
 const SQLITE_BUSY = 5
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
 
-function isLocked(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY
+interface SqliteError extends Error {
+  readonly errcode: number
+}
+
+export function isSqlite(error: unknown): error is SqliteError {
+  return error instanceof Error && 'errcode' in error
+}
+
+function unusable(name: string, path: string, { message, errcode }: SqliteError): CommandError {
+  const isDamaged = errcode === SQLITE_CORRUPT || errcode === SQLITE_NOTADB
+  const advice = isDamaged
+    ? [
+        'Move it away, and make the profile anew:',
+        `${TWOTICK} --as ${name} register <handle>   or   ${TWOTICK} --as ${name} link`,
+      ]
+    : [`Is it yours to read and write, is there space?  ls -l ${shortPath(path)}*`]
+  return new CommandError(
+    EXIT.profile,
+    `The profile ${name}, ${shortPath(path)}, cannot be opened: ${message}.`,
+    advice,
+  )
 }

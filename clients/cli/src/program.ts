@@ -26,8 +26,8 @@ A first conversation, with a relay running (npm start):
   ${TWOTICK} --as alice chat bob
 
 Ticks:  ✓  the relay has it, durably    ✓✓  a device of the recipient has it, durably
-Exit:   0 done   1 refused, or not there   2 wrong command line   3 no relay, or no answer
-        4 the profile: not registered, unlinked, in use
+Exit:   0 done   1 refused, not there, or output closed or full   2 wrong command line
+        3 no relay, or no answer   4 the profile: not registered, unlinked, in use, unusable
 
 twotick does not encrypt yet: whoever runs the relay can read what you send.`
 

@@ -4,7 +4,9 @@ import { OfflineError, RefusedError, type StopReason, StoppedError } from '@twot
 import { CommanderError } from 'commander'
 import colors from 'picocolors'
 import { CommandError, EXIT, type ExitCode } from './command-error.ts'
+import { OutputError } from './output.ts'
 import { refusalText } from './refusal-text.ts'
+import { isSqlite, profileFolder, shortPath } from './profile.ts'
 import { TWOTICK } from './typed.ts'
 
 const AGAIN = 'Register or link anew under another profile: --as <name>'
@@ -50,6 +52,15 @@ export function report(error: unknown): number {
     say(error.message, error.advice)
     return error.exitCode
   }
+  if (error instanceof OutputError) {
+    // That nobody reads on is no news to whoever stopped reading.
+    if (!error.isClosed) {
+      say(`Standard output cannot be written: ${error.message}.`, [
+        'What was not printed is kept here, for the next time.',
+      ])
+    }
+    return EXIT.refused
+  }
   if (error instanceof RefusedError) {
     say(refusalText(error))
     return EXIT.refused
@@ -64,6 +75,12 @@ export function report(error: unknown): number {
     const { text, advice, exitCode } = STOPPED[error.reason]
     say(text, advice)
     return exitCode
+  }
+  if (isSqlite(error)) {
+    say(`The file of the profile cannot be used: ${error.message}.`, [
+      `${shortPath(profileFolder())} is where it lies. Is the disk full, or damaged?`,
+    ])
+    return EXIT.profile
   }
   console.error(error)
   return EXIT.refused

@@ -1,8 +1,8 @@
 // The real command line as child processes, each with a data folder and a relay of its own choosing.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { waitFor } from '../../../test/wait.ts'
@@ -23,8 +23,12 @@ export interface Running {
 export interface Machine {
   /** Starts a command, with standard input open. */
   start(...args: string[]): Running
+  /** Starts a command whose standard output is this file. */
+  startInto(path: string, ...args: string[]): Running
   /** Runs a command to its end. */
   run(...args: string[]): Promise<{ code: number | null; out: string; err: string }>
+  /** Where the profiles lie. */
+  readonly dataHome: string
   remove(): void
 }
 
@@ -35,14 +39,25 @@ export function createMachine(url: string): Machine {
   const running = new Set<ChildProcess>()
 
   function start(...args: string[]): Running {
-    const child = spawn(process.execPath, [LAUNCHER, ...args], { env, timeout: RUN_MS })
+    return watch(spawn(process.execPath, [LAUNCHER, ...args], { env, timeout: RUN_MS }), args)
+  }
+
+  function startInto(path: string, ...args: string[]): Running {
+    const file = openSync(path, 'w')
+    const stdio: StdioOptions = ['pipe', file, 'pipe']
+    const child = spawn(process.execPath, [LAUNCHER, ...args], { env, stdio, timeout: RUN_MS })
+    closeSync(file)
+    return watch(child, args)
+  }
+
+  function watch(child: ChildProcess, args: readonly string[]): Running {
     const ended = once(child, 'close').then(([code]) => code as number | null)
     running.add(child)
     void ended.then(() => running.delete(child))
     let out = ''
     let err = ''
-    child.stdout.on('data', (chunk) => (out += chunk))
-    child.stderr.on('data', (chunk) => (err += chunk))
+    child.stdout?.on('data', (chunk) => (out += chunk))
+    child.stderr?.on('data', (chunk) => (err += chunk))
     return {
       child,
       out: () => out,
@@ -57,6 +72,8 @@ export function createMachine(url: string): Machine {
 
   return {
     start,
+    startInto,
+    dataHome,
     async run(...args) {
       const command = start(...args)
       command.child.stdin?.end()

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import {
   claimDevice,
@@ -66,6 +68,43 @@ test('--wait shows the second tick while the other listens, and Ctrl-C ends that
   await listening.shows('are you there?')
   listening.child.kill('SIGINT')
   expect(await listening.ended()).toBe(0)
+})
+
+test('what standard output did not take is not received, and comes again', async () => {
+  // Goal: neither a full disk nor a reader that has gone (`| head -1`) costs a message.
+  const [alice, bob] = await twoPeople('out')
+  expect(await machine.run('--as', alice, 'send', bob, 'keep me')).toMatchObject({ code: 0 })
+
+  const full = machine.startInto('/dev/full', '--as', bob, 'listen', '--drain')
+  expect(await full.ended()).toBe(1)
+  expect(full.err()).toContain('no space left on device')
+  const chat = machine.startInto('/dev/full', '--as', bob, 'chat', alice)
+  expect(await chat.ended()).toBe(1)
+
+  const unread = machine.start('--as', bob, 'listen', '--drain')
+  unread.child.stdout?.destroy()
+  expect(await unread.ended()).toBe(1)
+  expect(unread.err()).toBe('')
+
+  expect((await machine.run('--as', bob, 'listen', '--drain')).out).toContain('keep me')
+})
+
+test.each([
+  { why: 'a file that is no profile', at: 'twotick/x.db', says: 'file is not a database' },
+  { why: 'a file in the place of the folder', at: 'twotick', says: 'twotick, cannot be' },
+])('$why: says what and where', async ({ at, says }) => {
+  // Goal: a file that cannot be used is the profile's exit code and a line, not a stack.
+  const somebody = newMachine()
+  const path = join(somebody.dataHome, at)
+  mkdirSync(join(path, '..'), { recursive: true })
+  writeFileSync(path, 'no database, and longer than the header of one '.repeat(40))
+  for (const command of [['listen'], ['register', 'x']]) {
+    const failed = await somebody.run('--as', 'x', ...command)
+    expect(failed).toMatchObject({ code: 4, out: '' })
+    expect(failed.err).toContain(says)
+    expect(failed.err).toContain(path)
+    expect(failed.err).not.toMatch(/\n {4}at /)
+  }
 })
 
 test('a new device is linked by its code, and gets what is sent from then on', async () => {

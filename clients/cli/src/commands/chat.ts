@@ -7,6 +7,7 @@ import type { Message, StoppedError } from '@twotick/sdk'
 import colors from 'picocolors'
 import { createNames, findRecipient, type Names, type Recipient } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
+import { type Output, openOutput } from '../output.ts'
 import { clock, NOT_ENCRYPTED, origin, textOf } from '../print.ts'
 import { refusalText } from '../refusal-text.ts'
 import { createScreen, type Line, type Screen } from '../screen.ts'
@@ -16,9 +17,9 @@ import { sendWithTicks, type Tick } from '../ticks.ts'
 const PROMPT = '> '
 
 /** What is typed, without a terminal to type into. */
-function plainScreen(): Screen {
+function plainScreen(output: Output): Screen {
   const print = (text: string): Line => {
-    console.log(text)
+    output.write(`${text}\n`)
     return { text }
   }
   return {
@@ -37,8 +38,9 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
       output: isTerminal ? process.stdout : undefined,
       prompt: isTerminal ? PROMPT : '',
     })
-    const screen = isTerminal ? terminalScreen(input) : plainScreen()
-    const talk = { opened, recipient, screen, names: createNames(opened.device) }
+    const output = openOutput()
+    const screen = isTerminal ? terminalScreen(input, output) : plainScreen(output)
+    const talk = { opened, recipient, output, screen, names: createNames(opened.device) }
     if (isTerminal) introduce(screen, talk)
     try {
       await converse(input, talk)
@@ -53,12 +55,13 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
 interface Talk {
   readonly opened: Opened
   readonly recipient: Recipient
+  readonly output: Output
   readonly screen: Screen
   readonly names: Names
 }
 
-function terminalScreen(input: Interface): Screen {
-  return createScreen(process.stdout, {
+function terminalScreen(input: Interface, output: Output): Screen {
+  return createScreen(output, {
     cursorRows: () => input.getCursorPos().rows,
     redraw: () => input.prompt(true),
   })
@@ -79,7 +82,13 @@ async function converse(input: Interface, talk: Talk): Promise<void> {
   input.on('SIGINT', () => input.close())
   device.on('stopped', (error: StoppedError) => reject(error))
   showConnection(talk)
-  device.onMessage((message) => show(talk, message))
+  device.onMessage(async (message) => {
+    await show(talk, message)
+    // Only what is out counts as received; what is not stays in the inbox.
+    const out = talk.output.written()
+    out.catch(reject)
+    await out
+  })
   input.on('line', (line) => {
     if (line.trim() === '') return input.prompt()
     const sending = say(talk, line).catch(reject)

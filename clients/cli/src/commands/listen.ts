@@ -1,10 +1,12 @@
 // twotick listen: prints messages as they come. A message leaves the inbox once it is printed.
 
 import type { Message, StoppedError } from '@twotick/sdk'
+import { onInterrupt } from '../interrupt.ts'
 import { createNames, type Names } from '../names.ts'
 import { reason } from '../notice-text.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
-import { messageJson, messageLine, note, printJson } from '../print.ts'
+import { type Output, openOutput } from '../output.ts'
+import { messageJson, messageLine, note } from '../print.ts'
 
 export interface ListenOptions {
   readonly drain: boolean
@@ -16,27 +18,43 @@ export async function listen(options: GlobalOptions, how: ListenOptions): Promis
     const names = createNames(opened.device)
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
     const end = () => resolve(undefined)
-    process.on('SIGINT', end)
-    process.on('SIGTERM', end)
+    onInterrupt(end)
     opened.device.on('stopped', (error: StoppedError) => reject(error))
     if (!how.drain) note(`Listening as ${opened.profile}. Ctrl-C ends it.`)
     tellOfTheConnection(opened)
     tellOfNotices(opened, names)
     endInTime(opened, how, end)
-    opened.device.onMessage(printer(options, names, how.count))
+    const print = printer(options, names, openOutput())
+    opened.device.onMessage(upTo(how.count, print, reject))
     await promise
-    process.off('SIGINT', end)
-    process.off('SIGTERM', end)
   })
 }
 
-/** With a count: what is beyond it stays in the inbox, as for a handler that fails. */
-function printer({ json }: GlobalOptions, names: Names, countMax = Infinity) {
+/** What is beyond the count, or could not be printed, stays in the inbox; the latter ends it all. */
+function upTo(
+  countMax = Infinity,
+  print: (message: Message) => Promise<void>,
+  failed: (error: unknown) => void,
+) {
   let printed = 0
   return async (message: Message) => {
     if (++printed > countMax) throw new Error('enough for this time')
-    if (json) printJson(await messageJson(message, names))
-    else console.log(await messageLine(message, names))
+    try {
+      await print(message)
+    } catch (error) {
+      failed(error)
+      throw error
+    }
+  }
+}
+
+function printer({ json }: GlobalOptions, names: Names, output: Output) {
+  return async (message: Message) => {
+    const line = json
+      ? JSON.stringify(await messageJson(message, names))
+      : await messageLine(message, names)
+    output.write(`${line}\n`)
+    await output.written()
   }
 }
 
