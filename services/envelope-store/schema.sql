@@ -127,4 +127,6 @@ GRANT SELECT ON TABLE mailbox.epoch_counter TO twotick_store;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE mailbox.mailbox TO twotick_store;
 
+GRANT SELECT ON TABLE mailbox.migration TO twotick_store;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE mailbox.sender TO twotick_store;

@@ -151,6 +151,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE directory.key_package TO twotick_dire
 
 GRANT SELECT,INSERT,DELETE ON TABLE directory.member TO twotick_directory;
 
+GRANT SELECT ON TABLE directory.migration TO twotick_directory;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE directory.publication TO twotick_directory;
 
 GRANT SELECT,INSERT ON TABLE directory.retired_key TO twotick_directory;

@@ -99,7 +99,8 @@ export function createRelay(options: RelayOptions) {
     }
     const bounds = { itemsMax: 200, bytesMax: 1e9 }
     const config = { mailbox: profile.quota, batch: bounds, queue: bounds }
-    const parts = { db: database.pool(process.name), sealer, ring: rung, log: logOf(options.bug) }
+    const db = database.pool(process.name)
+    const parts = { db, batchDb: db, sealer, ring: rung, log: logOf(options.bug) }
     return Object.assign(process, { store: createStore(parts, config as never) })
   }
 

@@ -13,7 +13,8 @@ import type { Logger } from './log.ts'
 import { connectPostgres, transaction } from './postgres.ts'
 
 const FILE_NAME = /^(\d{4})-[a-z0-9-]+\.sql$/
-const MIGRATION_MS_MAX = 600_000
+/** What one migration may take. */
+export const MIGRATION_MS_MAX = 600_000
 
 interface Migration {
   readonly number: number

@@ -36,6 +36,8 @@ export interface PostgresOptions {
   readonly pipeline?: boolean
   /** Shown to a server whose URL asks for TLS and names no certificate itself. */
   readonly certificates?: Certificates | undefined
+  /** Whether its connections are what the metrics tell of: one pool of a process. */
+  readonly isMeasured?: boolean
 }
 
 /**
@@ -63,7 +65,7 @@ export async function connectPostgres(
   // connections, each client of itself while it is lent. Who uses one is told by its query.
   pool.on('error', (error) => options.log?.warn({ error }, 'an idle connection to Postgres broke'))
   pool.on('connect', (client) => client.on('error', () => undefined))
-  measurePool(pool)
+  if (options.isMeasured ?? true) measurePool(pool)
   try {
     await firstConnection(pool, settings.startTimeoutMs ?? 30_000, options)
   } catch (error) {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type TestDatabase, testDatabase } from '../../../test/servers.ts'
-import { connectPostgres, migrate } from '../src/index.ts'
+import { connectPostgres, createLog, type Logger, migrate, untilMigrated } from '../src/index.ts'
 
 let database: TestDatabase
 let pool: pg.Pool
@@ -72,4 +72,29 @@ test('a gap or a name out of form is refused before anything is applied', async 
   }
   const { rows } = await pool.query(`select to_regnamespace('garden') as garden`)
   expect(rows).toEqual([{ garden: null }])
+})
+
+test('a service waits for its migration, and says so', async () => {
+  // Goal: a release that is started before anybody has migrated takes no work, and needs nobody.
+  const folder = folderOf(FILES)
+  const said: string[] = []
+  const log = { ...createLog('test', 'silent'), warn: (text: string) => said.push(text) }
+  const begun = { log: log as unknown as Logger, signal: new AbortController().signal }
+  let isMigrated = false
+  const second = untilMigrated(pool, { name: 'garden', migration: 2 }, begun)
+  void second.then(() => (isMigrated = true))
+  await migrate(database.url, folderOf({ '0001-shelf.sql': FILES['0001-shelf.sql'] }), 'garden')
+  await untilMigrated(pool, { name: 'garden', migration: 1 }, begun)
+  expect(isMigrated).toBe(false)
+  await migrate(database.url, folder, 'garden')
+  await second
+  expect(said).toEqual([expect.stringContaining('lacks migration 2 of schema garden')])
+})
+
+test('a service whose migration does not come ends, and says what to do', async () => {
+  const signal = new AbortController().signal
+  const bounds = { log: createLog('test', 'silent'), signal, timeoutMs: 50 }
+  await expect(untilMigrated(pool, { name: 'garden', migration: 1 }, bounds)).rejects.toThrow(
+    'run `migrate`',
+  )
 })

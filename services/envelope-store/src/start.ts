@@ -7,12 +7,14 @@ import {
   openCertificates,
   type Scope,
   serveGrpc,
+  untilMigrated,
 } from '@twotick/chassis'
 import { EnvelopeStoreService } from '@twotick/protocol/services'
 import type { Config } from './config.ts'
 import { createDoorbell } from './doorbell.ts'
 import { checkDurability } from './durability.ts'
 import { answerGrpc } from './grpc.ts'
+import { SCHEMA } from './schema.ts'
 import { createSealer, readKeys } from './sealed.ts'
 import { createStore } from './store.ts'
 import { prepareConnection } from './transaction.ts'
@@ -23,13 +25,19 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const onConnect = prepareConnection
   const certificates = openCertificates(config.service, scope)
   const options = { log, signal, onConnect, certificates, pipeline: true }
-  const db = await connectPostgres(config.postgres, options)
+  // Batches queue with nobody: what else waits for Postgres, or holds its connections, may be much.
+  const poolMax = Math.max(1, config.postgres.poolMax - 1)
+  const db = await connectPostgres({ ...config.postgres, poolMax }, options)
   scope.defer('postgres', () => db.end())
+  const forBatches = { ...config.postgres, poolMax: 1 }
+  const batchDb = await connectPostgres(forBatches, { ...options, isMeasured: false })
+  scope.defer('postgres of batches', () => batchDb.end())
+  await untilMigrated(db, SCHEMA, { log, signal })
   await checkDurability(db, config.durability, log)
   const bus = await connectNats(config.nats, log, certificates)
   scope.defer('nats', () => bus.drain())
 
-  const store = createStore({ db, sealer, ring: createDoorbell(bus), log }, config)
+  const store = createStore({ db, batchDb, sealer, ring: createDoorbell(bus), log }, config)
   scope.defer('batches', () => store.idle())
   const service = implement(EnvelopeStoreService, answerGrpc(store))
   const {

@@ -26,7 +26,7 @@ import { parseAck, parseAppend } from './sending.ts'
 import { openSession, type Opening } from './session.ts'
 import { getStatus, type StatusQuestion } from './status.ts'
 import { traceAck, traceAppend } from './traces.ts'
-import { withQueries } from './transaction.ts'
+import { type Database, withQueries } from './transaction.ts'
 import { countWaiting } from './waiting.ts'
 import { type AckItem, type Write, writeBatch } from './write.ts'
 
@@ -34,20 +34,22 @@ const UNKNOWN_RETRY_MS = 200
 const ACK_BYTES = 256
 
 export interface StoreResources extends Resources {
+  /** Batches', of which there is one at a time: one connection. */
+  readonly batchDb: Database
   readonly log: Logger
 }
 
 export type Store = ReturnType<typeof createStore>
 
 export function createStore(resources: StoreResources, config: Config) {
-  const { db, sealer, log } = resources
+  const { db, batchDb, sealer, log } = resources
   const warn = logSeldom(log)
   const rules = { quota: config.mailbox, seal: sealer.seal }
   const queue = { queueItemsMax: config.queue.itemsMax, queueBytesMax: config.queue.bytesMax }
   const work = { isOfOneItem: isBug, failed: outcomeOfFailed }
   const batches = createBatches<Write, Written | undefined>(
     { ...config.batch, ...queue },
-    { ...work, run: (batch) => writeBatch({ ...resources, rules }, batch) },
+    { ...work, run: (batch) => writeBatch({ ...resources, db: batchDb, rules }, batch) },
   )
   const failedAcks = createBatches<AckItem, Written>(
     { itemsMax: 1, bytesMax: config.batch.bytesMax, ...queue },

@@ -7,6 +7,7 @@ import {
   openCertificates,
   type Scope,
   serveGrpc,
+  untilMigrated,
 } from '@twotick/chassis'
 import { createDirectoryCache } from './cache.ts'
 import { type Config } from './config.ts'
@@ -15,6 +16,7 @@ import { metadataValidation } from './grpc.ts'
 import { createInvalidation } from './invalidation.ts'
 import { createVersionJudge } from './policy.ts'
 import { createRateLimiter } from './rates.ts'
+import { SCHEMA } from './schema.ts'
 import { createSeen } from './seen.ts'
 import { createReader, createSnapshot, createTransact } from './transaction.ts'
 import { createValidate } from './validate.ts'
@@ -25,6 +27,7 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const certificates = openCertificates(config.service, scope)
   const pool = await connectPostgres(config.postgres, { log, signal: stopping, certificates })
   scope.defer('postgres', () => pool.end())
+  await untilMigrated(pool, SCHEMA, { log, signal: stopping })
   const bus = await connectNats(config.nats, log, certificates)
   scope.defer('nats', () => bus.drain())
 

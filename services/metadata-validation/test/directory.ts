@@ -71,12 +71,12 @@ export function newKeys(): Keys {
  */
 export async function startDirectory(
   env: Record<string, string> = {},
-  shared?: Shared,
+  shared?: Partial<Shared>,
   ownNats?: TestServer,
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'twotick-directory-'))
   const secretFile = shared?.secretFile ?? join(folder, 'secret')
-  if (shared === undefined) await writeFile(secretFile, randomBytes(32).toString('hex'))
+  if (shared?.secretFile === undefined) await writeFile(secretFile, randomBytes(32).toString('hex'))
   const database = shared?.database ?? (await testDatabase())
   const nats = shared?.nats ?? ownNats ?? (await startNats())
   const config = readConfig(configSchema, {
@@ -112,10 +112,8 @@ export async function startDirectory(
       expiry.close()
       await scope.close()
       await sql.end()
-      if (shared === undefined) {
-        await nats.stop()
-        await database.drop()
-      }
+      if (shared?.nats === undefined) await nats.stop()
+      if (shared?.database === undefined) await database.drop()
       await rm(folder, { recursive: true, force: true })
     },
   }

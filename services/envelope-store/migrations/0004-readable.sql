@@ -1,0 +1,2 @@
+-- The service reads what has been applied: it takes no work before all that it needs is there.
+grant select on mailbox.migration to twotick_store;
