@@ -5,6 +5,8 @@ import { connect } from 'node:net'
 import { type Device, openDevice, type StoppedError, type Storage } from '@twotick/sdk'
 import about from '../package.json' with { type: 'json' }
 import { CommandError, EXIT } from './command-error.ts'
+import { tellOfFates } from './fates.ts'
+import { note } from './print.ts'
 import { chooseProfile, isProfile, openProfile } from './profile.ts'
 import { TWOTICK } from './typed.ts'
 
@@ -27,12 +29,18 @@ export interface Opened {
   readonly storage: Storage
   readonly profile: string
   readonly url: string
+  /** Numbers of messages of which the command says itself what becomes of them. */
+  readonly own: Set<number>
 }
 
-/** Opens, waits for the session, runs, closes. Throws CommandError where that does not come about. */
+/**
+ * Opens, waits for the session, runs, closes. Throws CommandError where that does not come about.
+ * `tell` gets what became of messages of before.
+ */
 export async function withDevice<T>(
   options: GlobalOptions,
   use: (opened: Opened) => Promise<T>,
+  tell: (text: string) => void = note,
 ): Promise<T> {
   return withProfile(options, async ({ storage, profile, url }) => {
     await probe(url)
@@ -41,10 +49,13 @@ export async function withDevice<T>(
       clientName: 'twotick',
       clientVersion: about.version,
     })
+    const own = new Set<number>()
+    const allFatesTold = tellOfFates(device, { own, tell })
     try {
       await connected(device, url)
-      return await use({ device, storage, profile, url })
+      return await use({ device, storage, profile, url, own })
     } finally {
+      await allFatesTold()
       await device.close()
     }
   })
@@ -53,7 +64,7 @@ export async function withDevice<T>(
 /** A profile that is registered, locked, not yet connected. */
 export async function withProfile<T>(
   options: GlobalOptions,
-  use: (profile: Omit<Opened, 'device'>) => Promise<T>,
+  use: (profile: Omit<Opened, 'device' | 'own'>) => Promise<T>,
 ): Promise<T> {
   const profile = chooseProfile(options.as)
   if (!isProfile(profile)) throw notRegistered(profile)

@@ -6,7 +6,13 @@ import { block, unblock } from './commands/block.ts'
 import { chat } from './commands/chat.ts'
 import { deleteAccount } from './commands/delete-account.ts'
 import { listDevices, unlink } from './commands/devices.ts'
-import { addToGroup, createGroup, listGroups } from './commands/group.ts'
+import {
+  addToGroup,
+  createGroup,
+  leaveGroup,
+  listGroups,
+  removeFromGroup,
+} from './commands/group.ts'
 import { link } from './commands/link.ts'
 import { listen } from './commands/listen.ts'
 import { register } from './commands/register.ts'
@@ -181,7 +187,7 @@ function jaegerOption(): Option {
 }
 
 function addGroups(program: Command): void {
-  const group = program.command('group').description('make a group, add to it, list yours')
+  const group = program.command('group').description('make groups, change them, list yours')
 
   group
     .command('create')
@@ -195,6 +201,19 @@ function addGroups(program: Command): void {
     .argument('<group>', `as ${TWOTICK} group list has it`)
     .argument('<handle...>')
     .action((id, handles, _options, command) => addToGroup(globals(command), id, handles))
+
+  group
+    .command('remove')
+    .description('remove people from a group that you have made')
+    .argument('<group>', `as ${TWOTICK} group list has it`)
+    .argument('<handle...>')
+    .action((id, handles, _options, command) => removeFromGroup(globals(command), id, handles))
+
+  group
+    .command('leave')
+    .description('leave a group')
+    .argument('<group>', `as ${TWOTICK} group list has it`)
+    .action((id, _options, command) => leaveGroup(globals(command), id))
 
   group
     .command('list')

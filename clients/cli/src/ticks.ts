@@ -1,7 +1,8 @@
 // A message on its way, as a chat shows it.
 
-import { type Device, RefusedError, StoppedError, type To } from '@twotick/sdk'
+import { RefusedError, StoppedError, type To } from '@twotick/sdk'
 import { reason } from './notice-text.ts'
+import type { Opened } from './open.ts'
 
 export type Tick =
   | { readonly at: 'kept' }
@@ -14,7 +15,7 @@ export type Tick =
  * tick, or once there can be none.
  */
 export async function sendWithTicks(
-  device: Device,
+  { device, own }: Pick<Opened, 'device' | 'own'>,
   { to, text }: { to: To; text: string },
   tell: (tick: Tick) => void,
 ): Promise<void> {
@@ -27,6 +28,7 @@ export async function sendWithTicks(
   }
   try {
     const sent = await device.send({ to, body: new TextEncoder().encode(text) })
+    own.add(sent.no)
     sent.delivered.then(({ undelivered: [first] }) => {
       if (first === undefined) move({ at: 'delivered' })
       else move({ at: 'failed', reason: `Not delivered${reason(first.kind)}.` })

@@ -1,49 +1,21 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import {
   claimDevice,
   createLinkCode,
   memoryStorage,
   openDevice,
+  plainCodec,
   registerDevice,
 } from '@twotick/sdk'
-import { type Relay, startRelay } from '../../../test/relay.ts'
-import { createMachine, type Machine } from './cli.ts'
+import { usePeople } from './people.ts'
 
-let relay: Relay
-let machine: Machine
-const machines: Machine[] = []
-
-function newMachine(): Machine {
-  const made = createMachine(relay.url)
-  machines.push(made)
-  return made
-}
-
-/** Two people on one machine, under handles that no other test has. */
-async function twoPeople(suffix: string): Promise<[string, string]> {
-  machine = newMachine()
-  const people: [string, string] = [`alice-${suffix}`, `bob-${suffix}`]
-  for (const handle of people) {
-    expect(await machine.run('register', handle)).toMatchObject({ code: 0 })
-  }
-  return people
-}
-
-beforeAll(async () => {
-  relay = await startRelay()
-})
-
-afterEach(() => {
-  for (const made of machines.splice(0)) made.remove()
-})
-
-afterAll(() => relay?.stop())
+const { newMachine, twoPeople, relayUrl } = usePeople()
 
 test('two people register, one sends, the other reads, both ticks show', async () => {
   // Goal: the conversation that README and --help promise, as it is typed there.
-  const [alice, bob] = await twoPeople('a')
+  const { machine, alice, bob } = await twoPeople('a')
   const sent = await machine.run('--as', alice, 'send', bob, 'Hello,', 'Bob')
   expect(sent).toMatchObject({ code: 0, err: '' })
   expect(sent.out).toMatch(new RegExp(`^✓ .*for ${bob}`))
@@ -59,7 +31,7 @@ test('two people register, one sends, the other reads, both ticks show', async (
 
 test('--wait shows the second tick while the other listens, and Ctrl-C ends that cleanly', async () => {
   // Goal: a message goes to a listener at once, and its exit code is 0.
-  const [alice, bob] = await twoPeople('b')
+  const { machine, alice, bob } = await twoPeople('b')
   const listening = machine.start('--as', bob, 'listen')
   await listening.shows('Listening')
   const sent = await machine.run('--as', alice, 'send', '--wait', bob, 'are you there?')
@@ -72,7 +44,7 @@ test('--wait shows the second tick while the other listens, and Ctrl-C ends that
 
 test('what standard output did not take is not received, and comes again', async () => {
   // Goal: neither a full disk nor a reader that has gone (`| head -1`) costs a message.
-  const [alice, bob] = await twoPeople('out')
+  const { machine, alice, bob } = await twoPeople('out')
   expect(await machine.run('--as', alice, 'send', bob, 'keep me')).toMatchObject({ code: 0 })
 
   const full = machine.startInto('/dev/full', '--as', bob, 'listen', '--drain')
@@ -109,7 +81,7 @@ test.each([
 
 test('a new device is linked by its code, and gets what is sent from then on', async () => {
   // Goal: the two halves of `twotick link` meet.
-  const [alice, bob] = await twoPeople('c')
+  const { machine, alice, bob } = await twoPeople('c')
   const laptop = newMachine()
   const linking = laptop.start('--as', 'laptop', 'link')
   await linking.shows('twotick link ')
@@ -132,15 +104,15 @@ test('a new device is linked by its code, and gets what is sent from then on', a
 
 test("an application's device is linked by the command line, and the other way round", async () => {
   // Goal: a code of the SDK fits `twotick link`, and one of `twotick link` the SDK.
-  const [alice] = await twoPeople('j')
+  const { machine, alice } = await twoPeople('j')
   const storage = memoryStorage()
   const code = await createLinkCode({ storage })
   const linked = await machine.run('--as', alice, 'link', code)
   expect(linked).toMatchObject({ code: 0, err: '' })
-  expect(await claimDevice({ url: relay.url, storage })).toMatchObject({ deviceId: 2 })
+  expect(await claimDevice({ url: relayUrl(), storage })).toMatchObject({ deviceId: 2 })
 
   const own = memoryStorage()
-  await registerDevice({ url: relay.url, handle: 'carol-j', storage: own })
+  await registerDevice({ url: relayUrl(), handle: 'carol-j', storage: own })
   const carol = await openDevice({ storage: own, clientName: 'test', clientVersion: '1' })
   const linking = machine.start('--as', 'laptop', 'link', '--json')
   await linking.shows('\n')
@@ -149,35 +121,29 @@ test("an application's device is linked by the command line, and the other way r
   await carol.close()
 })
 
-test('a group gets a message, by its short name', async () => {
-  // Goal: create, list, send and add work with what they print.
-  const [alice, bob] = await twoPeople('d')
-  const made = await machine.run('--as', alice, 'group', 'create', bob)
-  const name = /g:[0-9a-f]{8}/.exec(made.out)?.[0] ?? ''
-  expect((await machine.run('--as', bob, 'group', 'list')).out).toContain(name)
-  expect(await machine.run('--as', alice, 'send', name, 'hello all')).toMatchObject({ code: 0 })
-  const read = await machine.run('--as', bob, 'listen', '--drain')
-  expect(read.out).toContain(`${alice} in ${name}  hello all`)
-})
-
-test('of a group that some have reached, it says who has not', async () => {
-  // Goal: `send --wait` and `status` tell a message that one of two has from one that nobody has.
-  const [alice, bob] = await twoPeople('k')
-  expect(await machine.run('register', 'carol-k')).toMatchObject({ code: 0 })
-  const made = await machine.run('--as', alice, 'group', 'create', bob, 'carol-k')
-  const name = /g:[0-9a-f]{8}/.exec(made.out)?.[0] ?? ''
-  const listening = machine.start('--as', bob, 'listen')
-  await listening.shows('Listening')
-  const sent = await machine.run('--as', alice, 'send', '--wait', '--timeout', '4', name, 'hi')
-  expect(sent).toMatchObject({ code: 3 })
-  expect(sent.err).toContain(`Of ${name} 1 of 2 has it; not yet: carol-k.`)
-  const { out } = await machine.run('--as', alice, 'status')
-  expect(out).toContain('1 of 2 has it; not yet: carol-k')
+test('that somebody will not get a message is said by whatever command hears of it', async () => {
+  // Goal: a device is told once; no command keeps it to itself.
+  const { machine, alice } = await twoPeople('m')
+  const storage = memoryStorage()
+  await registerDevice({ url: relayUrl(), handle: 'carol-m', storage })
+  expect(await machine.run('--as', alice, 'send', 'carol-m', 'hi')).toMatchObject({ code: 0 })
+  const decode = () => {
+    throw new Error('not for this device')
+  }
+  const codec = { ...plainCodec, decode }
+  const carol = await openDevice({ storage, codec, clientName: 'test', clientVersion: '1' })
+  await new Promise<void>((resolve) => carol.on('not-processable', () => resolve()))
+  const status = await machine.run('--as', alice, 'status')
+  expect(status).toMatchObject({
+    code: 0,
+    err: 'Your message 1 was not delivered to carol-m: their device cannot read it.\n',
+  })
+  await carol.close()
 })
 
 test('who is blocked is told no more than that nobody is there', async () => {
   // Goal: block, the sender's refusal with its code, unblock.
-  const [alice, bob] = await twoPeople('e')
+  const { machine, alice, bob } = await twoPeople('e')
   expect(await machine.run('--as', bob, 'block', alice)).toMatchObject({ code: 0 })
   const refused = await machine.run('--as', alice, 'send', bob, 'hi')
   expect(refused).toMatchObject({ code: 1, out: '' })
@@ -187,7 +153,7 @@ test('who is blocked is told no more than that nobody is there', async () => {
 
 test('an account is deleted by its own handle only, and its profile with it', async () => {
   // Goal: nobody is there any more, and neither is a key on the disk.
-  const [alice, bob] = await twoPeople('i')
+  const { machine, alice, bob } = await twoPeople('i')
   const mistaken = await machine.run('--as', bob, 'delete-account', alice)
   expect(mistaken).toMatchObject({ code: 2, out: '' })
   expect(await machine.run('--as', alice, 'send', bob, 'still there?')).toMatchObject({ code: 0 })
@@ -201,7 +167,7 @@ test('an account is deleted by its own handle only, and its profile with it', as
 
 test("a message that is far too long is refused, and in nobody's way", async () => {
   // Goal: it is not kept for a relay that will never take it; the next one goes.
-  const [alice, bob] = await twoPeople('h')
+  const { machine, alice, bob } = await twoPeople('h')
   const chat = machine.start('--as', alice, 'chat', bob)
   chat.child.stdin?.end(`${'x'.repeat(200_000)}\nshort\n`)
   expect(await chat.ended()).toBe(0)
@@ -211,7 +177,7 @@ test("a message that is far too long is refused, and in nobody's way", async () 
 
 test('chat without a terminal sends its input line by line, and ends with it', async () => {
   // Goal: a script can talk; what it said has its first tick before it ends.
-  const [alice, bob] = await twoPeople('f')
+  const { machine, alice, bob } = await twoPeople('f')
   const chat = machine.start('--as', alice, 'chat', bob)
   chat.child.stdin?.end('one\ntwo\n')
   expect(await chat.ended()).toBe(0)
@@ -253,7 +219,7 @@ test.each([
 
 test('an unknown handle, a taken handle, a profile in use', async () => {
   // Goal: what the relay or the profile refuses reads as plainly as the rest.
-  const [alice, bob] = await twoPeople('g')
+  const { machine, alice, bob } = await twoPeople('g')
   expect(await machine.run('--as', alice, 'send', 'nobody-g', 'hi')).toMatchObject({ code: 1 })
   const taken = await machine.run('--as', 'other', 'register', bob)
   expect(taken).toMatchObject({ code: 1 })

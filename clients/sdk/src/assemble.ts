@@ -2,7 +2,7 @@
 
 import type { Address } from '@twotick/protocol'
 import { createAsker, type AskSchedule } from './asker.ts'
-import { openBook, type Happening } from './book.ts'
+import { type Book, openBook, type Happening } from './book.ts'
 import type { Codec } from './codec.ts'
 import { createDirectory } from './directory.ts'
 import type { Emitter } from './emitter.ts'
@@ -12,6 +12,7 @@ import { createGranting } from './granting.ts'
 import { createInbox } from './inbox.ts'
 import type { Loaded } from './load.ts'
 import { createOutbox } from './outbox.ts'
+import { outcomeOf } from './promises.ts'
 import { createReceiver } from './receiver.ts'
 import { createRosters } from './rosters.ts'
 import { createSender } from './sender.ts'
@@ -83,18 +84,25 @@ export function assemble(options: AssembleOptions) {
   function announce(happenings: readonly Happening[]): void {
     for (const happening of happenings) {
       outbox.settle(happening)
-      tell(emit, happening)
+      tell({ emit, book }, happening)
     }
   }
 
   return { turns, enter, book, inbox, outbox, session, directory, rosters }
 }
 
-function tell(emit: Emitter<DeviceEvents>['emit'], happening: Happening): void {
+interface Telling {
+  readonly emit: Emitter<DeviceEvents>['emit']
+  readonly book: Book
+}
+
+function tell({ emit, book }: Telling, happening: Happening): void {
   const { no } = happening
   if (happening.type === 'stored') emit('stored', { no, acceptedAtMs: happening.acceptedAtMs })
   if (happening.type === 'delivered') emit('delivered', { no, accountId: happening.accountId })
   if (happening.type === 'rejected') {
     emit('rejected', { no, error: new RejectedError(no, happening.rejection) })
   }
+  const isRejected = book.messages.get(no)?.rejection !== undefined
+  if (happening.type === 'done' && !isRejected) emit('done', { no, ...outcomeOf(book, no) })
 }

@@ -73,7 +73,8 @@ export function createPromises(book: Book) {
   }
 }
 
-function outcomeOf(book: Book, no: number): Outcome {
+/** What became of a message that is done. */
+export function outcomeOf(book: Book, no: number): Outcome {
   const reaches = Object.entries(book.messages.get(no)?.reach ?? {})
   const delivered = reaches.filter(([, { at }]) => at === 'delivered').map(([id]) => id)
   const undelivered = reaches.flatMap(([accountId, reach]): Undelivered[] => {

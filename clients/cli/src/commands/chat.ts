@@ -8,7 +8,7 @@ import colors from 'picocolors'
 import { createNames, findRecipient, type Names, type Recipient } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { type Output, openOutput } from '../output.ts'
-import { clock, NOT_ENCRYPTED, origin, textOf } from '../print.ts'
+import { clock, NOT_ENCRYPTED, note, origin, textOf } from '../print.ts'
 import { refusalText } from '../refusal-text.ts'
 import { createScreen, type Line, type Screen } from '../screen.ts'
 import { padded, printable } from '../text.ts'
@@ -30,7 +30,8 @@ function plainScreen(output: Output): Screen {
 }
 
 export async function chat(options: GlobalOptions, text: string): Promise<void> {
-  await withDevice(options, async (opened) => {
+  let tell = note
+  const converseOpened = async (opened: Opened) => {
     const recipient = await findRecipient(opened.device, text)
     const isTerminal = process.stdin.isTTY && process.stdout.isTTY
     const input = createInterface({
@@ -40,6 +41,7 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
     })
     const output = openOutput()
     const screen = isTerminal ? terminalScreen(input, output) : plainScreen(output)
+    tell = (line) => void screen.print(colors.dim(line))
     const talk = { opened, recipient, output, screen, names: createNames(opened.device) }
     if (isTerminal) introduce(screen, talk)
     try {
@@ -49,7 +51,8 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
       // The shell's prompt does not belong behind ours.
       if (isTerminal) console.log()
     }
-  })
+  }
+  await withDevice(options, converseOpened, (line) => tell(line))
 }
 
 interface Talk {
@@ -118,7 +121,7 @@ const TICKS: Record<Tick['at'], string> = {
 async function say({ opened, recipient, screen }: Talk, text: string): Promise<void> {
   const lineOf = ({ at }: Tick) => ownLine(TICKS[at], text)
   const line = screen.printTyped(PROMPT + text, lineOf({ at: 'kept' }))
-  await sendWithTicks(opened.device, { to: recipient.to, text }, (tick) => {
+  await sendWithTicks(opened, { to: recipient.to, text }, (tick) => {
     screen.update(line, lineOf(tick))
     if (tick.at !== 'failed') return
     screen.print(colors.red(`   ${tick.error ? refusalText(tick.error) : tick.reason}`))

@@ -3,7 +3,6 @@
 import type { Message, StoppedError } from '@twotick/sdk'
 import { onInterrupt } from '../interrupt.ts'
 import { createNames, type Names } from '../names.ts'
-import { reason } from '../notice-text.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { type Output, openOutput } from '../output.ts'
 import { messageJson, messageLine, note } from '../print.ts'
@@ -22,7 +21,6 @@ export async function listen(options: GlobalOptions, how: ListenOptions): Promis
     opened.device.on('stopped', (error: StoppedError) => reject(error))
     if (!how.drain) note(`Listening as ${opened.profile}. Ctrl-C ends it.`)
     tellOfTheConnection(opened)
-    tellOfNotices(opened, names)
     endInTime(opened, how, end)
     const print = printer(options, names, openOutput())
     opened.device.onMessage(upTo(how.count, print, reject))
@@ -61,14 +59,6 @@ function printer({ json }: GlobalOptions, names: Names, output: Output) {
 function tellOfTheConnection({ device, url }: Opened): void {
   device.on('disconnected', () => note(`No connection to ${url}; trying again.`))
   device.on('connected', () => note('Connected again.'))
-}
-
-function tellOfNotices({ device }: Opened, names: Names): void {
-  device.on('notice', async ({ no, kind, closing, recipients }) => {
-    if (!closing) return
-    const who = await Promise.all(recipients.map(({ accountId }) => names.of(accountId)))
-    note(`Your message ${no} was not delivered to ${who.join(', ')}${reason(kind)}.`)
-  })
 }
 
 /** With --count after so many messages; with --drain once what waited is printed. */

@@ -30,11 +30,13 @@ export async function send(options: GlobalOptions, given: SendArguments): Promis
     const { to, name } = await findRecipient(device, given.to)
     const body = new TextEncoder().encode(text)
     const sent = await device.send({ to, body, trace: given.trace })
+    opened.own.add(sent.no)
     const { acceptedAtMs } = await firstTick(sent, opened, given.timeout ?? FIRST_TICK_S)
     if (!options.json) {
       console.log(`${colors.green('✓')}   ${clock(acceptedAtMs)}  the relay has it, for ${name}`)
       if (sent.traceId !== undefined) sayTrace(sent.traceId, sent.no, opened, given.jaeger)
     }
+    if (!given.wait) opened.own.delete(sent.no)
     const outcome = given.wait ? await secondTick(sent, given.timeout) : undefined
     if (options.json) {
       printJson({
