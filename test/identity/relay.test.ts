@@ -1,9 +1,10 @@
 // Goal: the whole relay works with mutual TLS everywhere and no shared secret; new certificates are
 // used without a restart, and what is connected goes on.
 
-import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -37,6 +38,7 @@ let files: ServiceCertificates
 let postgres: SecuredPostgres
 let url: string
 let storeAt: string
+let storeHealth: string
 
 beforeAll(async () => {
   folder = makeFolder('identity')
@@ -61,7 +63,9 @@ beforeAll(async () => {
     gatewayListen,
     logLevel: 'info',
   })
-  storeAt = environments['envelope-store']['TWOTICK_LISTEN'] as string
+  const store = environments['envelope-store']
+  storeAt = store['TWOTICK_LISTEN'] as string
+  storeHealth = `http://${store['TWOTICK_HEALTH_LISTEN']}`
   for (const name of ['gateway', 'delivery-fanout'] as const) {
     environments[name]['TWOTICK_REDIS_URL'] = redis.urlOf(name)
   }
@@ -119,11 +123,16 @@ test('a message is pushed live and both its ticks come, over nothing but mutual 
 
 test('new certificates are used from the next connection on, and open ones go on', async () => {
   const before = await shownSerial()
+  const endBefore = await measuredEnd()
+  expect(endBefore).toBe(endOf(files['envelope-store'].certFile))
+  await sleep(1_000) // no end is finer than a second
   const open = await connectAsGateway()
   for (const name of ['envelope-store', 'gateway'] as const) {
     issueCertificate(folder, { name, alternativeNames: [`URI:spiffe://twotick/${name}`] })
   }
   await waitFor(async () => (await shownSerial()) !== before)
+  expect(await measuredEnd()).toBe(endOf(files['envelope-store'].certFile))
+  expect(await measuredEnd()).toBeGreaterThan(endBefore)
   expect(open.destroyed).toBe(false)
   open.destroy()
 
@@ -138,6 +147,18 @@ test('new certificates are used from the next connection on, and open ones go on
   await waitFor(() => output.some((line) => line.includes('certificate files cannot be used')))
   expect(await shownSerial()).toBe(taken)
 })
+
+function endOf(certFile: string): number {
+  return Date.parse(new X509Certificate(readFileSync(certFile)).validTo) / 1_000
+}
+
+/** When envelope-store says that its certificate ends. */
+async function measuredEnd(): Promise<number> {
+  const page = await (await fetch(`${storeHealth}/metrics`)).text()
+  const [, seconds] =
+    /^twotick_certificate_not_after_timestamp_seconds{.*} (\d+)$/m.exec(page) ?? []
+  return Number(seconds)
+}
 
 async function connectAsGateway() {
   const [host, port] = storeAt.split(':')

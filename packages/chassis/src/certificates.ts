@@ -4,9 +4,11 @@
 //
 // A connection keeps the certificates that it was opened with; each new one has the latest.
 
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { Logger } from './log.ts'
+import { openMeter } from './meter.ts'
 import type { Scope } from './scope.ts'
 
 /** What `tlsFields` reads. All three files, or none. */
@@ -46,6 +48,7 @@ export function openCertificates(
   const files = { certFile, keyFile, caFile }
   const listeners = new Set<(set: CertificateSet) => void>()
   let current = readSet(files)
+  measureEnd(() => current)
   let wrong = ''
 
   const reload = () => {
@@ -77,6 +80,22 @@ export function openCertificates(
       return () => listeners.delete(listener)
     },
   }
+}
+
+function measureEnd(current: () => CertificateSet): void {
+  let measured: CertificateSet | undefined
+  let end: number | undefined
+  openMeter('certificates').gauge(
+    'twotick.certificate.not_after_timestamp_seconds',
+    'when the certificate in use ends, in Unix time',
+    () => {
+      if (measured !== current()) {
+        measured = current()
+        end = new X509Certificate(measured.cert).validToDate.getTime() / 1_000
+      }
+      return end
+    },
+  )
 }
 
 function warn(log: Logger, reason: string): void {
