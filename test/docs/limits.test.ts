@@ -6,20 +6,23 @@ import { EnvelopeType, RefusalCode } from '@twotick/protocol'
 import { expect, test } from 'vitest'
 import { configSchema } from '../../services/gateway/src/config.ts'
 import { FRAME_BYTES_MAX } from '../../services/gateway/src/socket.ts'
+import { configSchema as validationSchema } from '../../services/metadata-validation/src/config.ts'
 import { judgeShape } from '../../services/metadata-validation/src/policy.ts'
 
 const KIB = 1024
 const DAY_S = 24 * 60 * 60
 
+async function protocolLimits(): Promise<string> {
+  const text = await readFile(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
+  return text.slice(text.indexOf('## 15.'), text.indexOf('## 16.'))
+}
+
 /** The right-hand cells of the table, by the left-hand ones. */
 async function limits(): Promise<Map<string, string>> {
-  const text = await readFile(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
-  const section = text.slice(text.indexOf('## 15.'), text.indexOf('## 16.'))
   return new Map(
-    [...section.matchAll(/^\| ([^|]+) \| ([^|]+) \|$/gm)].map(([, what = '', value = '']) => [
-      what.trim(),
-      value.trim(),
-    ]),
+    [...(await protocolLimits()).matchAll(/^\| ([^|]+) \| ([^|]+) \|$/gm)].map(
+      ([, what = '', value = '']) => [what.trim(), value.trim()],
+    ),
   )
 }
 
@@ -68,4 +71,37 @@ test.each([
   expect(judge({})).toBeUndefined()
   expect(judge({ bytes: bytes + 1 })).toBe(RefusalCode.TOO_LARGE)
   expect(judge({ lifetimeS: lifetimeS + 1 })).toBe(RefusalCode.LIFETIME_OUT_OF_BOUNDS)
+})
+
+/** `4194304+512/s` as the page writes it: `4 MiB, then 512/s`. */
+function rateText(standard: string, write: (amount: number) => string): string {
+  const rates = standard.split(',').map((rate) => {
+    const [burst = '', perSecond = ''] = rate.replace('/s', '').split('+')
+    return `${write(Number(burst))}, then ${write(Number(perSecond))}/s`
+  })
+  return rates.join('; and ')
+}
+
+const inMessages = (count: number) => count.toLocaleString('en')
+
+function inBytes(bytes: number): string {
+  if (bytes % (KIB * KIB) === 0) return `${bytes / KIB / KIB} MiB`
+  return bytes % KIB === 0 ? `${bytes / KIB} KiB` : `${bytes}`
+}
+
+test('the rates of the table are the defaults', async () => {
+  // Goal: who builds an application knows what it may send.
+  const rows = describeConfig(validationSchema)
+  const standard = (name: string) =>
+    rows.find((row) => row.variable === `TWOTICK_RATE_${name}`)?.default ?? ''
+  const messages = (name: string) => rateText(standard(name), inMessages)
+  const bytes = (name: string) => rateText(standard(name), inBytes)
+  const text = await protocolLimits()
+  for (const row of [
+    `${messages('PAIR_MESSAGES')} | ${bytes('PAIR_BYTES')}`,
+    `${messages('SENDER_MESSAGES')}; times recipients ${messages('SENDER_RECIPIENTS')} | times recipients ${bytes('SENDER_BYTES')}`,
+    `${messages('RECIPIENT_MESSAGES')} | ${bytes('RECIPIENT_BYTES')}`,
+  ]) {
+    expect(text).toContain(`| ${row} |`)
+  }
 })
