@@ -12,18 +12,18 @@ export type Tick =
 
 /**
  * Sends, and tells of each tick; a second tick of a group is everybody's. Resolves with the first
- * tick, or once there can be none.
+ * tick, or with why there can be none.
  */
 export async function sendWithTicks(
   { device, own }: Pick<Opened, 'device' | 'own'>,
   { to, text }: { to: To; text: string },
   tell: (tick: Tick) => void,
-): Promise<void> {
-  let at: Tick['at'] = 'kept'
+): Promise<Tick> {
+  let last: Tick = { at: 'kept' }
   const move = (tick: Tick) => {
     // A second tick may come before the first, and implies it.
-    if (at === 'delivered' || at === 'failed') return
-    at = tick.at
+    if (last.at === 'delivered' || last.at === 'failed') return
+    last = tick
     tell(tick)
   }
   try {
@@ -36,9 +36,10 @@ export async function sendWithTicks(
     await sent.stored
     move({ at: 'stored' })
   } catch (error) {
-    if (!(error instanceof RefusedError)) return ignoreStop(error)
-    move({ at: 'failed', error, reason: '' })
+    if (error instanceof RefusedError) move({ at: 'failed', error, reason: '' })
+    else ignoreStop(error)
   }
+  return last
 }
 
 /** When the device stops the message stays in its outbox; the stop itself is told elsewhere. */

@@ -3,8 +3,10 @@
 // pipe, a script) lines come from standard input and everything is printed one after the other.
 
 import { createInterface, type Interface } from 'node:readline'
-import type { Message, StoppedError } from '@twotick/sdk'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Message, RefusalCode, type StoppedError } from '@twotick/sdk'
 import colors from 'picocolors'
+import { CommandError, EXIT } from '../command-error.ts'
 import { createNames, findRecipient, type Names, type Recipient } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { type Output, openOutput } from '../output.ts'
@@ -15,6 +17,8 @@ import { padded, printable } from '../text.ts'
 import { sendWithTicks, type Tick } from '../ticks.ts'
 
 const PROMPT = '> '
+/** Where the relay does not say how long. */
+const TOO_FAST_MS = 1_000
 
 /** What is typed, without a terminal to type into. */
 function plainScreen(output: Output): Screen {
@@ -42,7 +46,8 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
     const output = openOutput()
     const screen = isTerminal ? terminalScreen(input, output) : plainScreen(output)
     tell = (line) => void screen.print(colors.dim(line))
-    const talk = { opened, recipient, output, screen, names: createNames(opened.device) }
+    const names = createNames(opened.device)
+    const talk = { opened, recipient, output, screen, names, isTerminal }
     if (isTerminal) introduce(screen, talk)
     try {
       await converse(input, talk)
@@ -61,6 +66,7 @@ interface Talk {
   readonly output: Output
   readonly screen: Screen
   readonly names: Names
+  readonly isTerminal: boolean
 }
 
 function terminalScreen(input: Interface, output: Output): Screen {
@@ -79,10 +85,7 @@ function introduce(screen: Screen, { opened, recipient }: Talk): void {
 /** Until the end of the input, and then until all that was sent has its first tick. */
 async function converse(input: Interface, talk: Talk): Promise<void> {
   const { device } = talk.opened
-  const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>()
-  const underway = new Set<Promise<void>>()
-  input.on('close', () => resolve(undefined))
-  input.on('SIGINT', () => input.close())
+  const { promise: broken, reject } = Promise.withResolvers<never>()
   device.on('stopped', (error: StoppedError) => reject(error))
   showConnection(talk)
   device.onMessage(async (message) => {
@@ -92,6 +95,15 @@ async function converse(input: Interface, talk: Talk): Promise<void> {
     out.catch(reject)
     await out
   })
+  await Promise.race([talk.isTerminal ? sayTyped(input, talk) : sayPiped(input, talk), broken])
+}
+
+/** At once whatever is typed: its ticks say what became of it. */
+async function sayTyped(input: Interface, talk: Talk): Promise<void> {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>()
+  const underway = new Set<Promise<unknown>>()
+  input.on('close', () => resolve(undefined))
+  input.on('SIGINT', () => input.close())
   input.on('line', (line) => {
     if (line.trim() === '') return input.prompt()
     const sending = say(talk, line).catch(reject)
@@ -101,6 +113,28 @@ async function converse(input: Interface, talk: Talk): Promise<void> {
   input.prompt()
   await ended
   await Promise.all(underway)
+}
+
+/** Line by line, as fast as the relay lets: nobody is there to say it again. */
+async function sayPiped(input: Interface, talk: Talk): Promise<void> {
+  let failed = 0
+  for await (const line of input) {
+    if (line.trim() !== '' && (await sayInTime(talk, line)).at === 'failed') failed += 1
+  }
+  if (failed === 0) return
+  throw new CommandError(
+    EXIT.refused,
+    `${failed} of the lines ${failed > 1 ? 'were' : 'was'} not sent.`,
+  )
+}
+
+async function sayInTime(talk: Talk, line: string): Promise<Tick> {
+  for (;;) {
+    const tick = await say(talk, line)
+    const isTooFast = tick.at === 'failed' && tick.error?.code === RefusalCode.RATE_LIMITED
+    if (!isTooFast) return tick
+    await sleep(tick.error?.retryAfterMs || TOO_FAST_MS)
+  }
 }
 
 function showConnection({ opened: { device, url }, screen }: Talk): void {
@@ -118,10 +152,10 @@ const TICKS: Record<Tick['at'], string> = {
 }
 
 /** Sends a line; settled once it has its first tick, or cannot get it. */
-async function say({ opened, recipient, screen }: Talk, text: string): Promise<void> {
+async function say({ opened, recipient, screen }: Talk, text: string): Promise<Tick> {
   const lineOf = ({ at }: Tick) => ownLine(TICKS[at], text)
   const line = screen.printTyped(PROMPT + text, lineOf({ at: 'kept' }))
-  await sendWithTicks(opened, { to: recipient.to, text }, (tick) => {
+  return sendWithTicks(opened, { to: recipient.to, text }, (tick) => {
     screen.update(line, lineOf(tick))
     if (tick.at !== 'failed') return
     screen.print(colors.red(`   ${tick.error ? refusalText(tick.error) : tick.reason}`))
