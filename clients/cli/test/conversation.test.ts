@@ -11,9 +11,6 @@ import {
 } from '@twotick/sdk'
 import { usePeople } from './people.ts'
 
-/** Messages to one account (docs/protocol.md §15). */
-const AT_ONCE_MAX = 60
-
 const { newMachine, twoPeople, relayUrl } = usePeople()
 
 test('two people register, one sends, the other reads, both ticks show', async () => {
@@ -187,22 +184,6 @@ test('chat without a terminal sends its input line by line, and ends with it', a
   expect(await chat.ended()).toBe(0)
   const read = await machine.run('--as', bob, 'listen', '--drain')
   expect(read.out).toMatch(/one\n.*two\n/)
-})
-
-test('a script that talks faster than it may is held back, and loses nothing', async () => {
-  // Goal: nobody is there to send a line again that was too much at once.
-  const { machine, alice, bob } = await twoPeople('n')
-  const lines = Array.from({ length: AT_ONCE_MAX + 4 }, (_, index) => `line ${index}`)
-  const chat = machine.start('--as', alice, 'chat', bob)
-  chat.child.stdin?.end(lines.join('\n'))
-  expect(await chat.ended()).toBe(0)
-  expect(chat.out()).toContain('[RATE_LIMITED]')
-  const read = await machine.run('--as', bob, 'listen', '--drain', '--json')
-  const texts = read.out
-    .trim()
-    .split('\n')
-    .map((line) => (JSON.parse(line) as { text: string }).text)
-  expect(texts).toEqual(lines)
 })
 
 test.each([

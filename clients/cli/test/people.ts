@@ -1,15 +1,15 @@
 // A relay for the tests of one file, and machines with people on them.
 
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { type Relay, startRelay } from '../../../test/relay.ts'
+import { type Relay, type RelayOptions, startRelay } from '../../../test/relay.ts'
 import { createMachine, type Machine } from './cli.ts'
 
-export function usePeople() {
+export function usePeople(options: RelayOptions = {}) {
   let relay: Relay
   const machines: Machine[] = []
 
   beforeAll(async () => {
-    relay = await startRelay()
+    relay = await startRelay(options)
   })
 
   afterEach(() => {
