@@ -21,7 +21,7 @@ export async function showLinkCode(publicKey: Uint8Array): Promise<string> {
 export async function readLinkCode(code: string): Promise<Uint8Array | undefined> {
   const characters = [...code.toLowerCase().replace(/[-\s]/g, '')]
   const values = characters.map((character) => ALPHABET.indexOf(character))
-  if (values.length !== CODE_CHARACTERS || values.includes(-1)) return readOlder(code.trim())
+  if (values.length !== CODE_CHARACTERS || values.includes(-1)) return undefined
   const bits = values.map((value) => value.toString(2).padStart(5, '0')).join('')
   const bytes = Uint8Array.from(bits.match(/.{8}/g) ?? [], (eight) => Number.parseInt(eight, 2))
   const publicKey = bytes.slice(0, KEY_BYTES)
@@ -32,14 +32,4 @@ export async function readLinkCode(code: string): Promise<Uint8Array | undefined
 async function checkOf(publicKey: Uint8Array): Promise<Uint8Array> {
   const bytes = new Uint8Array([...CHECK_LABEL, ...publicKey])
   return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)).subarray(0, CHECK_BYTES)
-}
-
-/**
- * What an older SDK shows: the key as base64url, without a check. A part of a code may have its
- * length and its characters too, but not in both cases.
- */
-function readOlder(code: string): Uint8Array | undefined {
-  if (!/^(?=.*[a-z])(?=.*[A-Z])[\w-]{43}$/.test(code)) return undefined
-  const text = atob(code.replaceAll('-', '+').replaceAll('_', '/'))
-  return Uint8Array.from(text, (character) => character.charCodeAt(0))
 }
