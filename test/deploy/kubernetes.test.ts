@@ -207,12 +207,19 @@ describe('the values of charts', () => {
   const valkey = () => valuesOf<ValkeyValues>('valkey')
 
   it('make pods that the namespace lets in, and that are found alive', () => {
-    expect([...natsRules(nats()), ...valkeyRules(valkey())]).toEqual([])
+    expect([...natsRules(nats(), render('prod')), ...valkeyRules(valkey())]).toEqual([])
   })
 
   it.each<[string, (values: NatsValues) => unknown, string]>([
     ['a pod that may be root', (it) => delete it.podTemplate.merge.spec, 'may be root'],
     ['a reloader with all rights', (it) => delete it.reloader, 'may gain rights'],
+    ['no TLS', (it) => delete it.config.cluster.tls, 'in the clear'],
+    [
+      'any certificate',
+      (it) => delete it.config.cluster.tls!.merge.verify_cert_and_check_known_urls,
+      'takes any service',
+    ],
+    ['one more', (it) => (it.config.cluster.replicas = 4), 'does not know itself'],
     [
       'less memory than Go may take',
       (it) => (it.container.merge!.resources!.limits!['memory'] = '384Mi'),
@@ -221,7 +228,7 @@ describe('the values of charts', () => {
   ])('planted in NATS’: %s', (_what, plant, found) => {
     const values = nats()
     plant(values)
-    expect(natsRules(values).join('\n')).toContain(found)
+    expect(natsRules(values, render('prod')).join('\n')).toContain(found)
   })
 
   it.each<[string, (values: ValkeyValues) => unknown, string]>([

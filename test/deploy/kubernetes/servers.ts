@@ -61,13 +61,27 @@ function certificates({ spec }: Cluster, manifests: readonly Manifest[]): Record
 }
 
 export interface NatsValues {
+  config: {
+    cluster: {
+      replicas: number
+      tls?: {
+        enabled: boolean
+        secretName: string
+        merge: { verify?: boolean; verify_cert_and_check_known_urls?: boolean }
+      }
+    }
+  }
   container: { env: { GOMEMLIMIT: string }; merge?: Partial<Container> }
   reloader?: { merge?: Partial<Container> }
   podTemplate: { merge: { spec?: Partial<PodSpec> } }
 }
 
 /** The chart gives its pods no rights to be taken away: what is merged into them is all there is. */
-export function natsRules(values: NatsValues): string[] {
+export function natsRules(values: NatsValues, manifests: readonly Manifest[]): string[] {
+  const { tls, replicas } = values.config.cluster
+  const all = manifests.filter(({ kind }) => kind === 'Certificate') as unknown as Certificate[]
+  const shown = all.find(({ spec }) => spec.secretName === tls?.secretName)?.spec.dnsNames ?? []
+  const dialled = Array.from({ length: replicas }, (_, index) => `nats-${index}.nats-headless`)
   const pod = values.podTemplate.merge.spec?.securityContext
   const containers = [values.container.merge, values.reloader?.merge]
   const memory = memoryOf(values.container.merge?.resources)
@@ -82,6 +96,11 @@ export function natsRules(values: NatsValues): string[] {
           one?.securityContext?.allowPrivilegeEscalation === false &&
           one.securityContext.capabilities?.drop?.join() === 'ALL',
       ),
+      'speaks among itself in the clear': tls?.enabled !== true,
+      'takes any service for one of its own': !(
+        tls?.merge.verify && tls.merge.verify_cert_and_check_known_urls
+      ),
+      'does not know itself by its certificate': !dialled.every((name) => shown.includes(name)),
       'is killed before it collects': quantity(memory.limit) <= goBytes,
       'requests too little': quantity(memory.request) <= goBytes,
     },
