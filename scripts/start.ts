@@ -76,6 +76,7 @@ function say(name: string, where: string): void {
 }
 
 function sayWhatNext(port: number): void {
+  if (scope.stopping.aborted) return
   const url = port === PORT ? '' : ` --url ws://127.0.0.1:${port}`
   console.log(`
 Ready in ${seconds()}; logs in .twotick/log; Ctrl-C stops it all. In a second terminal:

@@ -82,13 +82,13 @@ function url(schemes: RegExp, meaning: string) {
 }
 
 /** Fields of a service that uses Postgres: `connectPostgres(config.postgres)`. */
-export function postgresFields() {
+export function postgresFields({ poolMin = 1 } = {}) {
   return z.object({
     url: url(
       /^postgres(ql)?:\/\//,
       'Postgres, as this service’s own role; ?sslmode=verify-full for TLS',
     ),
-    poolMax: whole('connections of one replica', { default: 10, max: 1_000 }),
+    poolMax: whole('connections of one replica', { default: 10, min: poolMin, max: 1_000 }),
     connectTimeoutMs: whole('to wait for a connection', { default: 2_000 }),
     statementTimeoutMs: whole('after which Postgres ends a statement', { default: 2_000 }),
     queryTimeoutMs: whole('after which a silent Postgres is given up', { default: 2_500 }),

@@ -3,6 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
+import { postgresFailure } from './failure.ts'
 import type { Logger } from './log.ts'
 import { MIGRATION_MS_MAX } from './migrate.ts'
 
@@ -47,7 +48,9 @@ async function isMigrated(pool: pg.Pool, { name, migration }: NeededSchema): Pro
     )
     return rowCount === 1
   } catch (error) {
-    if (error instanceof pg.DatabaseError && NOT_THERE.has(error.code ?? '')) return false
+    const isLacking = error instanceof pg.DatabaseError && NOT_THERE.has(error.code ?? '')
+    // Postgres may be started anew, or busy with just that migration.
+    if (isLacking || postgresFailure(error) !== undefined) return false
     throw error
   }
 }

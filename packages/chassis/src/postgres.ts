@@ -36,8 +36,6 @@ export interface PostgresOptions {
   readonly pipeline?: boolean
   /** Shown to a server whose URL asks for TLS and names no certificate itself. */
   readonly certificates?: Certificates | undefined
-  /** Whether its connections are what the metrics tell of: one pool of a process. */
-  readonly isMeasured?: boolean
 }
 
 /**
@@ -65,7 +63,7 @@ export async function connectPostgres(
   // connections, each client of itself while it is lent. Who uses one is told by its query.
   pool.on('error', (error) => options.log?.warn({ error }, 'an idle connection to Postgres broke'))
   pool.on('connect', (client) => client.on('error', () => undefined))
-  if (options.isMeasured ?? true) measurePool(pool)
+  measurePool(pool)
   try {
     await firstConnection(pool, settings.startTimeoutMs ?? 30_000, options)
   } catch (error) {
@@ -75,15 +73,30 @@ export async function connectPostgres(
   return pool
 }
 
+/** Those of the process: the gauges are of all of them together. */
+const pools = new Set<pg.Pool>()
+let isMeasured = false
+
 function measurePool(pool: pg.Pool): void {
+  for (const other of pools) if (other.ended) pools.delete(other)
+  pools.add(pool)
+  if (isMeasured) return
+  isMeasured = true
   const meter = openMeter('postgres')
-  const { options } = pool
+  const sum = (of: (pool: pg.Pool) => number) => [...pools].reduce((all, pool) => all + of(pool), 0)
   meter.gaugeBy('twotick.postgres.connections', 'state', {
-    description: 'connections of the pool',
-    read: () => ({ busy: pool.totalCount - pool.idleCount, idle: pool.idleCount }),
+    description: 'connections of the pools',
+    read: () => ({
+      busy: sum((pool) => pool.totalCount - pool.idleCount),
+      idle: sum((pool) => pool.idleCount),
+    }),
   })
-  meter.gauge('twotick.postgres.connections_max', 'connections it may have', () => options.max)
-  meter.gauge('twotick.postgres.waiting', 'who waits for a connection', () => pool.waitingCount)
+  meter.gauge('twotick.postgres.connections_max', 'connections they may have', () =>
+    sum((pool) => pool.options.max),
+  )
+  meter.gauge('twotick.postgres.waiting', 'who waits for a connection', () =>
+    sum((pool) => pool.waitingCount),
+  )
 }
 
 const VERIFIED = /([?&])sslmode=verify-full(&|$)/

@@ -14,7 +14,7 @@ import { z } from 'zod'
 const MIB = 1_048_576
 
 export const configSchema = z.object({
-  postgres: postgresFields(),
+  postgres: postgresFields({ poolMin: 2 }), // one is the batches'
   nats: natsFields(),
   listen: listen('where envelope-store answers gRPC'),
   service: identityFields(),

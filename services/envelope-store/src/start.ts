@@ -26,11 +26,11 @@ export async function start(config: Config, scope: Scope): Promise<{ port: numbe
   const certificates = openCertificates(config.service, scope)
   const options = { log, signal, onConnect, certificates, pipeline: true }
   // Batches queue with nobody: what else waits for Postgres, or holds its connections, may be much.
-  const poolMax = Math.max(1, config.postgres.poolMax - 1)
-  const db = await connectPostgres({ ...config.postgres, poolMax }, options)
+  const shared = { ...config.postgres, poolMax: config.postgres.poolMax - 1 }
+  const db = await connectPostgres(shared, options)
   scope.defer('postgres', () => db.end())
   const forBatches = { ...config.postgres, poolMax: 1 }
-  const batchDb = await connectPostgres(forBatches, { ...options, isMeasured: false })
+  const batchDb = await connectPostgres(forBatches, options)
   scope.defer('postgres of batches', () => batchDb.end())
   await untilMigrated(db, SCHEMA, { log, signal })
   await checkDurability(db, config.durability, log)

@@ -11,7 +11,15 @@ const CROWD = 20
 
 let store: TestStore
 beforeAll(async () => {
-  store = await startStore({ environment: { TWOTICK_POSTGRES_POOL_MAX: `${POOL_MAX}` } })
+  store = await startStore({
+    environment: {
+      TWOTICK_POSTGRES_POOL_MAX: `${POOL_MAX}`,
+      // The crowd waits for as long as the test does.
+      TWOTICK_POSTGRES_CONNECT_TIMEOUT_MS: '20000',
+      TWOTICK_POSTGRES_STATEMENT_TIMEOUT_MS: '20000',
+      TWOTICK_POSTGRES_QUERY_TIMEOUT_MS: '20000',
+    },
+  })
 })
 afterAll(() => store.close())
 
