@@ -114,6 +114,7 @@ export function createDevice(options: DeviceOptions) {
 
     const parts = assemble({
       ...{ storage: disk.storage, own, events, codec, loaded, askSchedule: ASK_SCHEDULE },
+      receives: true,
       fail(error) {
         violation(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`)
         stop('storage-failed')

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { type Device, openDevice, type StoppedError, type Storage } from '@twotick/sdk'
 import about from '../package.json' with { type: 'json' }
 import { CommandError, EXIT } from './command-error.ts'
-import { tellOfFates } from './fates.ts'
+import { type Fate, fateText, type OwnMessages, tellOfFates } from './fates.ts'
 import { note } from './print.ts'
 import { chooseProfile, isProfile, openProfile } from './profile.ts'
 import { TWOTICK } from './typed.ts'
@@ -29,18 +29,23 @@ export interface Opened {
   readonly storage: Storage
   readonly profile: string
   readonly url: string
-  /** Numbers of messages of which the command says itself what becomes of them. */
-  readonly own: Set<number>
+  readonly own: OwnMessages
+}
+
+export interface Opening {
+  /** Gets what became of messages of before. By default that is a line of standard error. */
+  readonly tellFate?: (fate: Fate) => void
+  /** False: what waits for this device keeps waiting. */
+  readonly receives?: boolean
 }
 
 /**
  * Opens, waits for the session, runs, closes. Throws CommandError where that does not come about.
- * `tell` gets what became of messages of before.
  */
 export async function withDevice<T>(
   options: GlobalOptions,
   use: (opened: Opened) => Promise<T>,
-  tell: (text: string) => void = note,
+  { tellFate = (fate) => noteFate(options, fate), ...how }: Opening = {},
 ): Promise<T> {
   return withProfile(options, async ({ storage, profile, url }) => {
     await probe(url)
@@ -48,9 +53,10 @@ export async function withDevice<T>(
       ...{ storage, url },
       clientName: 'twotick',
       clientVersion: about.version,
+      ...how,
     })
-    const own = new Set<number>()
-    const allFatesTold = tellOfFates(device, { own, tell })
+    const own = { sent: new Set<number>(), awaited: new Set<number>() }
+    const allFatesTold = tellOfFates(device, own, tellFate)
     try {
       await connected(device, url)
       return await use({ device, storage, profile, url, own })
@@ -59,6 +65,11 @@ export async function withDevice<T>(
       await device.close()
     }
   })
+}
+
+function noteFate({ json }: GlobalOptions, fate: Fate): void {
+  if (json) console.error(JSON.stringify(fate))
+  else note(fateText(fate))
 }
 
 /** A profile that is registered, locked, not yet connected. */

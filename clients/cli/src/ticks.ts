@@ -1,7 +1,7 @@
 // A message on its way, as a chat shows it.
 
 import { RefusedError, StoppedError, type To } from '@twotick/sdk'
-import { reason } from './notice-text.ts'
+import { because } from './notice-text.ts'
 import type { Opened } from './open.ts'
 
 export type Tick =
@@ -10,13 +10,16 @@ export type Tick =
   | { readonly at: 'delivered' }
   | { readonly at: 'failed'; readonly error?: RefusedError; readonly reason: string }
 
+/** A text, or a message that was rejected. */
+export type Sending = { readonly text: string } | { readonly again: number }
+
 /**
  * Sends, and tells of each tick; a second tick of a group is everybody's. Resolves with the first
  * tick, or with why there can be none.
  */
 export async function sendWithTicks(
   { device, own }: Pick<Opened, 'device' | 'own'>,
-  { to, text }: { to: To; text: string },
+  { to, ...sending }: { to: To } & Sending,
   tell: (tick: Tick) => void,
 ): Promise<Tick> {
   let last: Tick = { at: 'kept' }
@@ -27,11 +30,16 @@ export async function sendWithTicks(
     tell(tick)
   }
   try {
-    const sent = await device.send({ to, body: new TextEncoder().encode(text) })
-    own.add(sent.no)
+    const sent =
+      'again' in sending
+        ? await device.sendAgain(sending.again)
+        : await device.send({ to, body: new TextEncoder().encode(sending.text) })
+    own.sent.add(sent.no)
+    // What some of a group will not get is told when it is known, and not only in the end.
+    if ('account' in to) own.awaited.add(sent.no)
     sent.delivered.then(({ undelivered: [first] }) => {
       if (first === undefined) move({ at: 'delivered' })
-      else move({ at: 'failed', reason: `Not delivered${reason(first.kind)}.` })
+      else move({ at: 'failed', reason: `Not delivered${because(first.kind)}.` })
     }, ignoreStop)
     await sent.stored
     move({ at: 'stored' })

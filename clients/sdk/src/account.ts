@@ -1,10 +1,11 @@
 // What a device asks of the directory, as plain calls. Each throws RefusedError with the relay's
 // code, OfflineError when no answer came in time, or StoppedError once the device has stopped.
 
-import { isAccountId, signedLink, type Address, type Contact } from '@twotick/protocol'
+import { isAccountId, RefusalCode, signedLink } from '@twotick/protocol'
+import type { Address, Contact } from '@twotick/protocol'
 import type { Conversation, Device as DeviceEntry, KeyPackage } from '@twotick/protocol'
 import type { Directory } from './directory.ts'
-import { StoppedError } from './errors.ts'
+import { RefusedError, StoppedError } from './errors.ts'
 import { randomBytes, type Sign } from './keys.ts'
 import { readLinkCode } from './link-code.ts'
 import type { Rosters } from './rosters.ts'
@@ -66,8 +67,7 @@ function accountCalls({ own, sign, directory }: AccountOptions) {
       try {
         await directory.ask({ $case: 'deleteAccount', value: { handle } }, 'done')
       } catch (error) {
-        // That this device has no account any more may be told before the answer, and is one.
-        if (!(error instanceof StoppedError) || error.reason !== 'unlinked') throw error
+        if (!isOfNoAccount(error)) throw error
       }
     },
 
@@ -81,6 +81,15 @@ function accountCalls({ own, sign, directory }: AccountOptions) {
       return (await directory.ask(body, 'keyPackages')).packages
     },
   }
+}
+
+/**
+ * That this device has no account any more may be told before the answer to a deletion, or, where
+ * that was lost, to whoever asks again; and is one.
+ */
+function isOfNoAccount(error: unknown): boolean {
+  if (error instanceof StoppedError) return error.reason === 'unlinked'
+  return error instanceof RefusedError && error.code === RefusalCode.UNLINKED
 }
 
 function conversationCalls({ directory, rosters }: AccountOptions) {

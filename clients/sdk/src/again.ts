@@ -71,7 +71,10 @@ function close(entering: Entering, message: OutgoingMessage, closing: Closing): 
     keepMessage(entering, { ...message, rejection })
   } else {
     const awaits = isAwaited(message, accountId, attemptNo)
-    const reach: Reach = { at: 'rejected', code: refusal.code }
+    const { code } = refusal
+    const undelivered = { accountId, code }
+    if (awaits) entering.happenings.push({ type: 'undelivered', no: message.no, undelivered })
+    const reach: Reach = { at: 'rejected', code }
     keepMessage(entering, awaits ? withReach(message, accountId, reach) : message)
   }
 }

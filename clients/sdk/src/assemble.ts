@@ -2,7 +2,7 @@
 
 import type { Address } from '@twotick/protocol'
 import { createAsker, type AskSchedule } from './asker.ts'
-import { type Book, openBook, type Happening } from './book.ts'
+import { openBook, type Happening } from './book.ts'
 import type { Codec } from './codec.ts'
 import { createDirectory } from './directory.ts'
 import type { Emitter } from './emitter.ts'
@@ -12,7 +12,6 @@ import { createGranting } from './granting.ts'
 import { createInbox } from './inbox.ts'
 import type { Loaded } from './load.ts'
 import { createOutbox } from './outbox.ts'
-import { outcomeOf } from './promises.ts'
 import { createReceiver } from './receiver.ts'
 import { createRosters } from './rosters.ts'
 import { createSender } from './sender.ts'
@@ -26,6 +25,7 @@ interface AssembleOptions {
   readonly codec: Codec
   readonly own: Address
   readonly askSchedule: AskSchedule
+  readonly receives: boolean
   readonly loaded: Loaded
   readonly events: Emitter<DeviceEvents>
   /** A local transaction failed. */
@@ -79,30 +79,25 @@ export function assemble(options: AssembleOptions) {
     send: (value) => session.link()?.send({ $case: 'statusQuery', value }),
   })
   const receiving = { sender, receiver, inbox, asker, granting, directory, rosters }
-  const session = createSession({ ...receiving, enter, emit, fork: options.fork })
+  const { receives, fork } = options
+  const session = createSession({ ...receiving, receives, enter, emit, fork })
 
   function announce(happenings: readonly Happening[]): void {
     for (const happening of happenings) {
       outbox.settle(happening)
-      tell({ emit, book }, happening)
+      tell(emit, happening)
     }
   }
 
   return { turns, enter, book, inbox, outbox, session, directory, rosters }
 }
 
-interface Telling {
-  readonly emit: Emitter<DeviceEvents>['emit']
-  readonly book: Book
-}
-
-function tell({ emit, book }: Telling, happening: Happening): void {
+function tell(emit: Emitter<DeviceEvents>['emit'], happening: Happening): void {
   const { no } = happening
   if (happening.type === 'stored') emit('stored', { no, acceptedAtMs: happening.acceptedAtMs })
   if (happening.type === 'delivered') emit('delivered', { no, accountId: happening.accountId })
+  if (happening.type === 'undelivered') emit('undelivered', { no, ...happening.undelivered })
   if (happening.type === 'rejected') {
     emit('rejected', { no, error: new RejectedError(no, happening.rejection) })
   }
-  const isRejected = book.messages.get(no)?.rejection !== undefined
-  if (happening.type === 'done' && !isRejected) emit('done', { no, ...outcomeOf(book, no) })
 }

@@ -5,6 +5,7 @@
 // Each entry goes into memory and, through the turn, into the storage. What the application should
 // hear of comes back as happenings.
 
+import type { Undelivered } from './promises.ts'
 import { numberKey, type Attempt, type OutgoingMessage, type Reach } from './storage.ts'
 import type { Rejection, Wish } from './storage.ts'
 import type { Turn } from './turn.ts'
@@ -12,6 +13,7 @@ import type { Turn } from './turn.ts'
 export type Happening =
   | { readonly type: 'stored'; readonly no: number; readonly acceptedAtMs: number }
   | { readonly type: 'delivered'; readonly no: number; readonly accountId: string }
+  | { readonly type: 'undelivered'; readonly no: number; readonly undelivered: Undelivered }
   | { readonly type: 'rejected'; readonly no: number; readonly rejection: Rejection }
   | { readonly type: 'done'; readonly no: number }
 

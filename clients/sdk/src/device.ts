@@ -32,6 +32,11 @@ export interface DeviceOptions {
   readonly codec?: Codec
   /** Gets every message, in order, and is awaited; after a crash one may come again. */
   readonly onMessage?: MessageHandler
+  /**
+   * False: it takes nothing out of its mailbox, notices neither. What waits there keeps waiting, and
+   * its senders are told the truth if the account is deleted. Default: true.
+   */
+  readonly receives?: boolean
   /** When second ticks are asked for. Tests shorten it. */
   readonly askSchedule?: AskSchedule
 }
@@ -63,12 +68,12 @@ export interface Device extends AccountCalls {
 
 /** Opens the device of this storage and stays connected until it is closed or stopped. */
 export async function openDevice(options: DeviceOptions): Promise<Device> {
-  const { storage, codec = plainCodec, askSchedule = ASK_SCHEDULE } = options
+  const { storage, codec = plainCodec, askSchedule = ASK_SCHEDULE, receives = true } = options
   const { identity, own, url } = await readIdentity(options)
   const sign = await createSigner(identity)
   const loaded = await load(storage)
   const events = createEmitter<DeviceEvents>()
-  const parts = assemble({ storage, codec, own, askSchedule, loaded, events, fail, fork })
+  const parts = assemble({ storage, codec, own, askSchedule, receives, loaded, events, fail, fork })
   const { inbox, session, turns } = parts
   const stopSweeping = sweepHourly({ ...parts, storage, now: Date.now })
   const connection = stayConnected({

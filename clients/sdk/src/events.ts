@@ -3,7 +3,7 @@
 import type { Address, NoticeKind } from '@twotick/protocol'
 import type { RejectedError, StoppedError } from './errors.ts'
 import type { LinkEnd } from './connection.ts'
-import type { Outcome } from './promises.ts'
+import type { Undelivered } from './promises.ts'
 import type { Message } from './storage.ts'
 
 export interface DeviceEvents {
@@ -11,8 +11,8 @@ export interface DeviceEvents {
   stored: { readonly no: number; readonly acceptedAtMs: number }
   /** Second tick: a device of this recipient account has the message, durably. */
   delivered: { readonly no: number; readonly accountId: string }
-  /** The second tick is settled for every recipient account: they have the message, or never will. */
-  done: { readonly no: number } & Outcome
+  /** No second tick will come from this recipient account: nobody of it has the message. */
+  undelivered: { readonly no: number } & Undelivered
   /** The message is stored nowhere (but see `maybeStored`), and not sent again by itself. */
   rejected: { readonly no: number; readonly error: RejectedError }
   /** What became of a message of this account, of any of its devices, for some recipients. */

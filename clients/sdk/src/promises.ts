@@ -73,8 +73,7 @@ export function createPromises(book: Book) {
   }
 }
 
-/** What became of a message that is done. */
-export function outcomeOf(book: Book, no: number): Outcome {
+function outcomeOf(book: Book, no: number): Outcome {
   const reaches = Object.entries(book.messages.get(no)?.reach ?? {})
   const delivered = reaches.filter(([, { at }]) => at === 'delivered').map(([id]) => id)
   const undelivered = reaches.flatMap(([accountId, reach]): Undelivered[] => {

@@ -28,6 +28,7 @@ interface SessionParts {
   readonly granting: Granting
   readonly directory: Directory
   readonly rosters: Rosters
+  readonly receives: boolean
   readonly emit: Emitter<DeviceEvents>['emit']
   readonly enter: (step: Step) => Promise<void>
   /** The storage is an old copy: writes that down, and stops after the turn. */
@@ -77,7 +78,7 @@ export function createSession(parts: SessionParts) {
     } else {
       const step = answerStep(parts, down)
       if (step) onOpen(link, step)
-      else mailbox.add(down, link)
+      else if (parts.receives) mailbox.add(down, link)
     }
   }
 

@@ -54,6 +54,8 @@ export function enterNotice(entering: Entering, notice: Notice): void {
       message = { ...message, resentTo: [...new Set([...message.resentTo, ...names])] }
       keepWish(entering, { messageNo: message.no, accountId, deviceIds, notBeforeMs: 0 })
     } else if (closes) {
+      const undelivered = { accountId, kind: notice.kind }
+      entering.happenings.push({ type: 'undelivered', no: message.no, undelivered })
       message = withReach(message, accountId, { at: 'closed', kind: notice.kind })
     }
   }

@@ -64,6 +64,7 @@ function createSimulated(relay: Relay, own: Address) {
     events.on('not-processable', ({ no }) => failures.push(no))
     parts = assemble({
       ...{ storage, own, events, codec, loaded: await load(storage) },
+      receives: true,
       askSchedule: { firstMs: 1e9, everyMs: 1e9, oldEvery: 1 },
       fail(error) {
         throw error

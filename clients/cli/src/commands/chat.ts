@@ -4,9 +4,10 @@
 
 import { createInterface, type Interface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Message, RefusalCode, type StoppedError } from '@twotick/sdk'
+import { type Message, RefusalCode, RejectedError, type StoppedError } from '@twotick/sdk'
 import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
+import { fateText } from '../fates.ts'
 import { createNames, findRecipient, type Names, type Recipient } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { type Output, openOutput } from '../output.ts'
@@ -14,11 +15,13 @@ import { clock, NOT_ENCRYPTED, note, origin, textOf } from '../print.ts'
 import { refusalText } from '../refusal-text.ts'
 import { createScreen, type Line, type Screen } from '../screen.ts'
 import { padded, printable } from '../text.ts'
-import { sendWithTicks, type Tick } from '../ticks.ts'
+import { type Sending, sendWithTicks, type Tick } from '../ticks.ts'
 
 const PROMPT = '> '
 /** Where the relay does not say how long. */
 const TOO_FAST_MS = 1_000
+/** Of a line from a pipe: nobody has typed it, and it may be of any length. */
+const SHOWN_MAX = 200
 
 /** What is typed, without a terminal to type into. */
 function plainScreen(output: Output): Screen {
@@ -34,6 +37,9 @@ function plainScreen(output: Output): Screen {
 }
 
 export async function chat(options: GlobalOptions, text: string): Promise<void> {
+  if (options.json) {
+    throw new CommandError(EXIT.usage, 'chat has no --json: use send and listen.')
+  }
   let tell = note
   const converseOpened = async (opened: Opened) => {
     const recipient = await findRecipient(opened.device, text)
@@ -57,7 +63,7 @@ export async function chat(options: GlobalOptions, text: string): Promise<void> 
       if (isTerminal) console.log()
     }
   }
-  await withDevice(options, converseOpened, (line) => tell(line))
+  await withDevice(options, converseOpened, { tellFate: (fate) => tell(fateText(fate)) })
 }
 
 interface Talk {
@@ -70,9 +76,12 @@ interface Talk {
 }
 
 function terminalScreen(input: Interface, output: Output): Screen {
+  let isOpen = true
+  input.once('close', () => (isOpen = false))
   return createScreen(output, {
     cursorRows: () => input.getCursorPos().rows,
-    redraw: () => input.prompt(true),
+    // What comes while the last lines wait for their ticks has no prompt to be above of.
+    redraw: () => (isOpen ? input.prompt(true) : undefined),
   })
 }
 
@@ -95,7 +104,9 @@ async function converse(input: Interface, talk: Talk): Promise<void> {
     out.catch(reject)
     await out
   })
-  await Promise.race([talk.isTerminal ? sayTyped(input, talk) : sayPiped(input, talk), broken])
+  const ending = new AbortController()
+  const said = talk.isTerminal ? sayTyped(input, talk) : sayPiped(input, talk, ending.signal)
+  await Promise.race([said, broken]).finally(() => ending.abort())
 }
 
 /** At once whatever is typed: its ticks say what became of it. */
@@ -106,7 +117,7 @@ async function sayTyped(input: Interface, talk: Talk): Promise<void> {
   input.on('SIGINT', () => input.close())
   input.on('line', (line) => {
     if (line.trim() === '') return input.prompt()
-    const sending = say(talk, line).catch(reject)
+    const sending = showOwn(talk, line)({ text: line }).catch(reject)
     underway.add(sending)
     void sending.finally(() => underway.delete(sending))
   })
@@ -116,25 +127,28 @@ async function sayTyped(input: Interface, talk: Talk): Promise<void> {
 }
 
 /** Line by line, as fast as the relay lets: nobody is there to say it again. */
-async function sayPiped(input: Interface, talk: Talk): Promise<void> {
+async function sayPiped(input: Interface, talk: Talk, signal: AbortSignal): Promise<void> {
   let failed = 0
   for await (const line of input) {
-    if (line.trim() !== '' && (await sayInTime(talk, line)).at === 'failed') failed += 1
+    signal.throwIfAborted()
+    if (line.trim() === '') continue
+    const send = showOwn(talk, line)
+    let tick = await send({ text: line })
+    for (let error = tooFast(tick); error !== undefined; error = tooFast(tick)) {
+      await sleep(error.retryAfterMs || TOO_FAST_MS, undefined, { signal })
+      tick = await send({ again: error.no })
+    }
+    if (tick.at === 'failed') failed += 1
   }
   if (failed === 0) return
-  throw new CommandError(
-    EXIT.refused,
-    `${failed} of the lines ${failed > 1 ? 'were' : 'was'} not sent.`,
-  )
+  const verb = failed > 1 ? 'were' : 'was'
+  throw new CommandError(EXIT.refused, `${failed} of the lines ${verb} not sent.`)
 }
 
-async function sayInTime(talk: Talk, line: string): Promise<Tick> {
-  for (;;) {
-    const tick = await say(talk, line)
-    const isTooFast = tick.at === 'failed' && tick.error?.code === RefusalCode.RATE_LIMITED
-    if (!isTooFast) return tick
-    await sleep(tick.error?.retryAfterMs || TOO_FAST_MS)
-  }
+function tooFast(tick: Tick): RejectedError | undefined {
+  const error = tick.at === 'failed' ? tick.error : undefined
+  const isTooFast = error instanceof RejectedError && error.code === RefusalCode.RATE_LIMITED
+  return isTooFast ? error : undefined
 }
 
 function showConnection({ opened: { device, url }, screen }: Talk): void {
@@ -151,15 +165,20 @@ const TICKS: Record<Tick['at'], string> = {
   failed: colors.red('✗ '),
 }
 
-/** Sends a line; settled once it has its first tick, or cannot get it. */
-async function say({ opened, recipient, screen }: Talk, text: string): Promise<Tick> {
-  const lineOf = ({ at }: Tick) => ownLine(TICKS[at], text)
+/** Shows a line of one's own. What it returns sends it: resolves with its first tick, or with why not. */
+function showOwn(talk: Talk, text: string): (sending: Sending) => Promise<Tick> {
+  const { opened, recipient, screen, isTerminal } = talk
+  const isLong = !isTerminal && text.length > SHOWN_MAX
+  const shown = isLong ? `${text.slice(0, SHOWN_MAX)}…` : text
+  const lineOf = ({ at }: Tick) => ownLine(TICKS[at], shown)
   const line = screen.printTyped(PROMPT + text, lineOf({ at: 'kept' }))
-  return sendWithTicks(opened, { to: recipient.to, text }, (tick) => {
-    screen.update(line, lineOf(tick))
-    if (tick.at !== 'failed') return
-    screen.print(colors.red(`   ${tick.error ? refusalText(tick.error) : tick.reason}`))
-  })
+  return (sending) =>
+    sendWithTicks(opened, { to: recipient.to, ...sending }, (tick) => {
+      if (!isTerminal && tooFast(tick)) return // and sent again
+      screen.update(line, lineOf(tick))
+      if (tick.at !== 'failed') return
+      screen.print(colors.red(`   ${tick.error ? refusalText(tick.error) : tick.reason}`))
+    })
 }
 
 function ownLine(ticks: string, text: string): string {

@@ -3,13 +3,13 @@
 import { RefusalCode, RefusedError } from '@twotick/sdk'
 import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
-import { type GlobalOptions, withDevice } from '../open.ts'
+import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { printJson } from '../print.ts'
 import { openProfile } from '../profile.ts'
 
 /** Deletes the account at the relay, then this device of it here. */
 export async function deleteAccount(options: GlobalOptions, handle: string): Promise<void> {
-  const profile = await withDevice(options, async ({ device, profile }) => {
+  const ask = async ({ device, profile }: Opened) => {
     try {
       await device.deleteAccount(handle)
     } catch (error) {
@@ -20,7 +20,9 @@ export async function deleteAccount(options: GlobalOptions, handle: string): Pro
       ])
     }
     return profile
-  })
+  }
+  // What nobody will read is not delivered: its senders are to hear that.
+  const profile = await withDevice(options, ask, { receives: false })
   openProfile(profile).forget()
   if (options.json) return printJson({ deleted: handle })
   console.log(`${colors.green('✓')} ${handle} is deleted, with all its devices and messages.`)

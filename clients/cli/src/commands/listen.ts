@@ -5,7 +5,7 @@ import { onInterrupt } from '../interrupt.ts'
 import { createNames, type Names } from '../names.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { type Output, openOutput } from '../output.ts'
-import { messageJson, messageLine, note } from '../print.ts'
+import { messageJson, messageLine, note, printJson } from '../print.ts'
 
 export interface ListenOptions {
   readonly drain: boolean
@@ -13,19 +13,23 @@ export interface ListenOptions {
 }
 
 export async function listen(options: GlobalOptions, how: ListenOptions): Promise<void> {
-  await withDevice(options, async (opened) => {
-    const names = createNames(opened.device)
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
-    const end = () => resolve(undefined)
-    onInterrupt(end)
-    opened.device.on('stopped', (error: StoppedError) => reject(error))
-    if (!how.drain) note(`Listening as ${opened.profile}. Ctrl-C ends it.`)
-    tellOfTheConnection(opened)
-    endInTime(opened, how, end)
-    const print = printer(options, names, openOutput())
-    opened.device.onMessage(upTo(how.count, print, reject))
-    await promise
-  })
+  // To a script it is one more thing that has come.
+  const opening = options.json ? { tellFate: printJson } : {}
+  await withDevice(options, (opened) => printAll(options, how, opened), opening)
+}
+
+async function printAll(options: GlobalOptions, how: ListenOptions, opened: Opened): Promise<void> {
+  const names = createNames(opened.device)
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+  const end = () => resolve(undefined)
+  onInterrupt(end)
+  opened.device.on('stopped', (error: StoppedError) => reject(error))
+  if (!how.drain) note(`Listening as ${opened.profile}. Ctrl-C ends it.`)
+  tellOfTheConnection(opened)
+  endInTime(opened, how, end)
+  const print = printer(options, names, openOutput())
+  opened.device.onMessage(upTo(how.count, print, reject))
+  await promise
 }
 
 /** What is beyond the count, or could not be printed, stays in the inbox; the latter ends it all. */

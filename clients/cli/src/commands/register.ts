@@ -5,7 +5,14 @@ import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
 import { DEFAULT_URL, type GlobalOptions, probe } from '../open.ts'
 import { NOT_ENCRYPTED, printJson, warn } from '../print.ts'
-import { checkProfileName, listProfiles, openProfile, profilePath, shortPath } from '../profile.ts'
+import {
+  checkProfileName,
+  isProfile,
+  listProfiles,
+  openProfile,
+  profilePath,
+  shortPath,
+} from '../profile.ts'
 import { TWOTICK } from '../typed.ts'
 
 export async function register(
@@ -20,6 +27,7 @@ export async function register(
   }
   const profile = checkProfileName(options.as ?? handle)
   const url = options.url ?? DEFAULT_URL
+  if (await isRegistered(profile)) throw registeredAlready(profile)
   await probe(url)
   const registered = { profile, handle, url, ...(token && { token }) }
   const address = await registerProfile(registered)
@@ -43,12 +51,16 @@ interface Registration {
   readonly token?: string
 }
 
+async function isRegistered(profile: string): Promise<boolean> {
+  if (!isProfile(profile)) return false
+  using opened = openProfile(profile)
+  return (await opened.storage.read('identity', 'self'))?.address !== undefined
+}
+
 /** What was refused leaves no profile behind; what had no answer does, with the key to ask again. */
 async function registerProfile({ profile, ...registration }: Registration): Promise<Address> {
   using opened = openProfile(profile)
   const { storage } = opened
-  const identity = await storage.read('identity', 'self')
-  if (identity?.address !== undefined) throw registeredAlready(profile)
   try {
     return await registerDevice({ ...registration, storage })
   } catch (error) {

@@ -6,7 +6,7 @@ import colors from 'picocolors'
 import { CommandError, EXIT } from '../command-error.ts'
 import { openJaeger } from '../jaeger.ts'
 import { createNames, findRecipient, type Names } from '../names.ts'
-import { reason } from '../notice-text.ts'
+import { because } from '../notice-text.ts'
 import { type GlobalOptions, type Opened, withDevice } from '../open.ts'
 import { clock, printJson } from '../print.ts'
 import { whoHasIt } from '../reach.ts'
@@ -26,32 +26,50 @@ export interface SendArguments {
 export async function send(options: GlobalOptions, given: SendArguments): Promise<void> {
   const text = await textOf(given.text)
   await withDevice(options, async (opened) => {
-    const { device } = opened
-    const { to, name } = await findRecipient(device, given.to)
+    const { device, own } = opened
+    const recipient = await findRecipient(device, given.to)
     const body = new TextEncoder().encode(text)
-    const sent = await device.send({ to, body, trace: given.trace })
-    opened.own.add(sent.no)
-    const { acceptedAtMs } = await firstTick(sent, opened, given.timeout ?? FIRST_TICK_S)
-    if (!options.json) {
-      console.log(`${colors.green('✓')}   ${clock(acceptedAtMs)}  the relay has it, for ${name}`)
-      if (sent.traceId !== undefined) sayTrace(sent.traceId, sent.no, opened, given.jaeger)
+    const sent = await device.send({ to: recipient.to, body, trace: given.trace })
+    own.sent.add(sent.no)
+    if (given.wait && 'account' in recipient.to) own.awaited.add(sent.no)
+    try {
+      await follow(sent, { opened, name: recipient.name, options, given })
+    } finally {
+      own.sent.delete(sent.no)
+      own.awaited.delete(sent.no)
     }
-    if (!given.wait) opened.own.delete(sent.no)
-    const outcome = given.wait ? await secondTick(sent, given.timeout) : undefined
-    if (options.json) {
-      printJson({
-        no: sent.no,
-        to: name,
-        stored: new Date(acceptedAtMs).toISOString(),
-        ...(sent.traceId !== undefined && { traceId: sent.traceId }),
-        ...(given.wait && { delivered: outcome?.undelivered.length === 0 }),
-      })
-    }
-    if (!given.wait) return
-    const names = createNames(device)
-    if (outcome === undefined) await giveUp(device.sent(sent.no), { name, names })
-    else await judge(outcome, { options, name, names })
   })
+}
+
+interface Following {
+  readonly opened: Opened
+  readonly name: string
+  readonly options: GlobalOptions
+  readonly given: SendArguments
+}
+
+/** Tells of the first tick, and of the second where it is waited for. */
+async function follow(sent: SentMessage, { opened, name, options, given }: Following) {
+  const { device } = opened
+  const { acceptedAtMs } = await firstTick(sent, opened, given.timeout ?? FIRST_TICK_S)
+  if (!options.json) {
+    console.log(`${colors.green('✓')}   ${clock(acceptedAtMs)}  the relay has it, for ${name}`)
+    if (sent.traceId !== undefined) sayTrace(sent.traceId, sent.no, opened, given.jaeger)
+  }
+  const outcome = given.wait ? await secondTick(sent, given.timeout) : undefined
+  if (options.json) {
+    printJson({
+      no: sent.no,
+      to: name,
+      stored: new Date(acceptedAtMs).toISOString(),
+      ...(sent.traceId !== undefined && { traceId: sent.traceId }),
+      ...(given.wait && { delivered: outcome?.undelivered.length === 0 }),
+    })
+  }
+  if (!given.wait) return
+  const names = createNames(device)
+  if (outcome === undefined) await giveUp(device.sent(sent.no), { name, names })
+  else await judge(outcome, { options, name, names })
 }
 
 /** The relay does not say whether it traces: that would tell who may. */
@@ -97,7 +115,10 @@ async function judge(
   const [first] = outcome.undelivered
   if (first !== undefined) {
     const who = await Promise.all(outcome.undelivered.map(({ accountId }) => names.of(accountId)))
-    throw new CommandError(EXIT.refused, `Not delivered to ${who.join(', ')}${reason(first.kind)}.`)
+    throw new CommandError(
+      EXIT.refused,
+      `Not delivered to ${who.join(', ')}${because(first.kind)}.`,
+    )
   }
   if (!options.json) console.log(`${colors.green('✓✓')}  ${clock(Date.now())}  ${name} has it`)
 }
