@@ -28,6 +28,9 @@ test('what Postgres says of itself is a failure, what it says of a statement is 
   }
   expect(postgresFailure(new Error('Query read timeout'))?.code).toBe('UNAVAILABLE')
   expect(postgresFailure(new Error('Connection terminated unexpectedly'))?.code).toBe('UNAVAILABLE')
+  expect(postgresFailure(withCode('XX000'))).toBeUndefined()
+  const noConnection = Object.assign(withCode('XX000'), { severity: 'FATAL' })
+  expect(postgresFailure(noConnection)?.code).toBe('UNAVAILABLE')
   expect(postgresFailure(new Error('anything else'))).toBeUndefined()
   expect(postgresFailure('not an error')).toBeUndefined()
 })

@@ -63,6 +63,8 @@ export function postgresFailure(error: unknown): Failure | undefined {
   if (error instanceof Failure) return error
   if (!(error instanceof Error)) return undefined
   const code = codeOf(error)
+  if (hasEnded(error))
+    return new Failure('UNAVAILABLE', `Postgres: ${error.message}`, { cause: error })
   const found =
     code === undefined || CONNECTION_ERRNOS.has(code)
       ? code !== undefined || CONNECTION_MESSAGES.test(error.message)
@@ -71,6 +73,16 @@ export function postgresFailure(error: unknown): Failure | undefined {
       : FAILURE_BY_SQLSTATE.find(([prefix]) => code.startsWith(prefix))?.[1]
   if (found === undefined) return undefined
   return new Failure(found, `Postgres: ${code ?? error.message}`, { cause: error })
+}
+
+/**
+ * Whether Postgres has ended, or not begun, a connection for a reason that it has no code for: with a
+ * full disk it writes none of the files that a first connection wants. Of a statement such a code is
+ * a bug.
+ */
+function hasEnded(error: Error): boolean {
+  const { severity = '' } = error as { severity?: string }
+  return ['FATAL', 'PANIC'].includes(severity) && codeOf(error)?.startsWith('XX') === true
 }
 
 /** Whether Postgres has rolled the transaction back and asks for it to be tried again. */
