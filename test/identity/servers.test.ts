@@ -204,6 +204,7 @@ describe('Postgres', () => {
       'mailbox.entry': ALL,
       'mailbox.sender': ['select', 'insert', 'update'],
       'mailbox.epoch_counter': ['select'],
+      'mailbox.migration': ['select'],
     },
     twotick_directory: {
       'directory.account': ALL,
@@ -214,6 +215,7 @@ describe('Postgres', () => {
       'directory.block': ['select', 'insert', 'delete'],
       'directory.publication': ['select', 'insert', 'update'],
       'directory.retired_key': ['select', 'insert'],
+      'directory.migration': ['select'],
     },
   }
   let server: SecuredPostgres
