@@ -5,9 +5,9 @@ import { createDirectory } from './directory.ts'
 import { RefusedError, StoppedError } from './errors.ts'
 import type { Rosters } from './rosters.ts'
 
-function openCalls() {
+function openCalls(deviceId = 1) {
   const directory = createDirectory()
-  const own = { accountId: '00000000-0000-4000-8000-000000000001', deviceId: 1 }
+  const own = { accountId: '00000000-0000-4000-8000-000000000001', deviceId }
   const calls = createAccountCalls({
     own,
     sign: () => Promise.reject(new Error('nothing is signed')),
@@ -38,4 +38,12 @@ test('a deletion whose answer was lost is done, whoever asks again', async () =>
     if (code === RefusalCode.UNLINKED) await deleted
     else await expect(deleted).rejects.toThrow(RefusedError)
   }
+})
+
+test('a companion that was unlinked has deleted nothing', async () => {
+  // Goal: only the primary's end is that of its account.
+  const { directory, calls } = openCalls(2)
+  const deleted = calls.deleteAccount('alice')
+  directory.stop(new StoppedError('unlinked'))
+  await expect(deleted).rejects.toThrow(StoppedError)
 })

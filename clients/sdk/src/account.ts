@@ -11,6 +11,8 @@ import { readLinkCode } from './link-code.ts'
 import type { Rosters } from './rosters.ts'
 
 const REQUEST_KEY_BYTES = 16
+/** Of the device that an account was registered with, which no other one takes over. */
+const PRIMARY_ID = 1
 
 interface AccountOptions {
   readonly own: Address
@@ -67,7 +69,8 @@ function accountCalls({ own, sign, directory }: AccountOptions) {
       try {
         await directory.ask({ $case: 'deleteAccount', value: { handle } }, 'done')
       } catch (error) {
-        if (!isOfNoAccount(error)) throw error
+        // A companion that was unlinked leaves the account behind.
+        if (own.deviceId !== PRIMARY_ID || !isOfNoAccount(error)) throw error
       }
     },
 
