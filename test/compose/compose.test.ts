@@ -72,7 +72,7 @@ test('the first conversation on the command line, as README has it', async () =>
     expect(await machine.run('--as', 'dave', 'send', 'erin', 'Hello')).toMatchObject({ code: 0 })
     expect((await machine.run('--as', 'erin', 'listen', '--drain')).out).toContain('Hello')
     const { out } = await machine.run('--as', 'dave', 'status')
-    expect(out).toContain('everything has both ticks')
+    expect(out).toContain('nothing waits for a tick')
   } finally {
     machine.remove()
   }

@@ -25,7 +25,7 @@ test('two people register, one sends, the other reads, both ticks show', async (
   expect((await machine.run('--as', bob, 'listen', '--drain')).out).toBe('')
 
   const { out } = await machine.run('--as', alice, 'status')
-  expect(out).toContain('everything has both ticks')
+  expect(out).toContain('nothing waits for a tick')
 })
 
 test('--wait shows the second tick while the other listens, and Ctrl-C ends that cleanly', async () => {

@@ -33,24 +33,28 @@ export async function untilMigrated(
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   const lacking = `the database lacks migration ${needed.migration} of schema ${needed.name}: run \`migrate\` of this release`
-  for (let isFirst = true; !(await isMigrated(pool, needed)); isFirst = false) {
+  let isSaid = false
+  for (;;) {
+    const found = await look(pool, needed)
+    if (found === 'there') return
     if (performance.now() >= deadline) throw new Error(lacking)
-    if (isFirst) log.warn(`${lacking}; waiting for it`)
+    if (found === 'lacking' && !isSaid) log.warn(`${lacking}; waiting for it`)
+    isSaid ||= found === 'lacking'
     await wait(Math.min(LOOK_MS, timeoutMs), undefined, { signal })
   }
 }
 
-async function isMigrated(pool: pg.Pool, { name, migration }: NeededSchema): Promise<boolean> {
+async function look(pool: pg.Pool, { name, migration }: NeededSchema) {
   try {
     const { rowCount } = await pool.query(
       `select from ${pg.escapeIdentifier(name)}.migration where number = $1::int`,
       [migration],
     )
-    return rowCount === 1
+    return rowCount === 1 ? 'there' : 'lacking'
   } catch (error) {
-    const isLacking = error instanceof pg.DatabaseError && NOT_THERE.has(error.code ?? '')
+    if (error instanceof pg.DatabaseError && NOT_THERE.has(error.code ?? '')) return 'lacking'
     // Postgres may be started anew, or busy with just that migration.
-    if (isLacking || postgresFailure(error) !== undefined) return false
+    if (postgresFailure(error) !== undefined) return 'unknown'
     throw error
   }
 }

@@ -33,7 +33,7 @@ export async function status(options: GlobalOptions): Promise<void> {
     row('relay', `${url}, connected`)
     row('position', `sent ${counts.sent}, received ${counts.received}`)
     row('inbox', counts.inbox === 0 ? 'empty' : `${counts.inbox} to read: ${TWOTICK} listen`)
-    row('outbox', waiting.length === 0 ? 'everything has both ticks' : `${waiting.length} waiting`)
+    row('outbox', waiting.length === 0 ? 'nothing waits for a tick' : `${waiting.length} waiting`)
     for (const message of waiting.slice(0, SHOWN_MAX))
       console.log(await waitingLine(message, names))
     if (waiting.length > SHOWN_MAX)
