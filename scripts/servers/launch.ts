@@ -12,6 +12,7 @@ import { type Tether, tethered } from './tether.ts'
 
 const READY_MS = 60_000
 const STOP_MS = 10_000
+const KILLED_MS = 30_000
 const KEPT_LOG_CHARS = 4_000
 
 export interface ServerSpec extends Tether {
@@ -57,17 +58,21 @@ process.on('exit', () => {
 export async function launch(spec: ServerSpec): Promise<ServerProcess> {
   let current = await begin(spec)
   const isRunning = () => running.has(current)
-  const end = async (signal: () => void) => {
+  const end = async (signal: () => unknown) => {
     if (!isRunning()) return
     signal()
     await current.exited
   }
   const kill = async () => {
     if (!isRunning()) return
-    const family = descendants(current.pid)
-    await end(() => signalTree(current.pid, 'SIGKILL'))
+    let family: number[] = []
+    await end(() => (family = signalTree(current.pid, 'SIGKILL')))
     // Orphans take a moment to die, and hold what a restart needs (Postgres' shared memory).
-    while (family.some(isAlive)) await sleep(1)
+    const deadline = performance.now() + KILLED_MS
+    while (family.some(isAlive)) {
+      if (performance.now() > deadline) throw new Error(`${spec.name} does not die of SIGKILL`)
+      await sleep(1)
+    }
   }
   const stop = async () => {
     if (!isRunning()) return
@@ -142,11 +147,13 @@ async function begin(spec: ServerSpec): Promise<Running> {
 }
 
 /** Signals a process and all that descend from it: Postgres is a family, each in its own group. */
-function signalTree(pid: number, signal: NodeJS.Signals) {
-  if (pid <= 0) return
-  // The parent first, so that a stopped or killed one begets no more while we go through the rest.
-  signalOne(pid, signal)
-  for (const child of descendants(pid)) signalOne(child, signal)
+function signalTree(pid: number, signal: NodeJS.Signals): number[] {
+  if (pid <= 0) return []
+  // Stopped, it begets no more. And all are found before one is killed: an orphan is nobody's child.
+  if (signal !== 'SIGCONT') signalOne(pid, 'SIGSTOP')
+  const family = [pid, ...descendants(pid)]
+  for (const one of family) signalOne(one, signal)
+  return family
 }
 
 function signalOne(pid: number, signal: NodeJS.Signals) {

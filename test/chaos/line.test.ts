@@ -3,10 +3,15 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { waitFor } from '../wait.ts'
 import { type Line, openLine } from './line.ts'
 import { listenOnLoopback } from './listen.ts'
 
-const echo = createServer((socket) => socket.pipe(socket).on('error', () => undefined))
+const echo = createServer((socket) => {
+  served = socket
+  socket.pipe(socket).on('error', () => undefined)
+})
+let served: Socket
 let line: Line
 let client: Socket
 
@@ -68,4 +73,16 @@ it('a reset ends every connection', async () => {
   const ended = once(client, 'error')
   line.reset()
   expect(String((await ended)[0])).toMatch(/ECONNRESET/)
+})
+
+it('a reset ends a connection too whose end is just passing', async () => {
+  await echoed('hello')
+  line.impair({ holds: 'down' })
+  served.end()
+  await new Promise((resolve) => setTimeout(resolve, 50)) // for the line to hear of it
+  line.impair(undefined)
+  process.nextTick(() => line.reset())
+  const isOpen = (resource: string) => resource === 'TCPSocketWrap'
+  const areClosed = () => !process.getActiveResourcesInfo().some(isOpen)
+  await waitFor(areClosed, { what: 'the end of every socket', deadlineMs: 3_000 })
 })

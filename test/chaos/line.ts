@@ -105,9 +105,13 @@ function createPair(up: Socket, down: Socket, impairment: () => Impairment): Pai
   }
 }
 
-/** By a reset; a unix socket knows none. */
+/**
+ * By a reset; a unix socket knows none, and one whose end is just going out takes none: Node would
+ * leave it open for ever, and the other side would never hear of it.
+ */
 function cut(socket: Socket): void {
-  if (socket.remoteAddress === undefined) socket.destroy()
+  const isEnding = socket.writableEnded && !socket.writableFinished
+  if (isEnding || socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }
 

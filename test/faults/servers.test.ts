@@ -38,6 +38,19 @@ test('Postgres: stopped, killed and started again, it has what was committed', a
   expect(await query('select count(*)::int as rows from kept')).toEqual([{ rows: 2 }])
 })
 
+test('Postgres: killed, all of it dies, also a process that hears of nothing', async () => {
+  for (let round = 1; round <= 5; round++) {
+    const client = new pg.Client({ connectionString: postgres.database.url })
+    client.on('error', () => undefined)
+    await client.connect()
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    process.kill(rows[0]?.pid ?? 0, 'SIGSTOP')
+    await postgres.kill() // returns once all of it is dead
+    await postgres.restart()
+  }
+  expect(await query('select 1 as one')).toEqual([{ one: 1 }])
+})
+
 test('Postgres: paused it answers nothing, resumed it does', async () => {
   postgres.pause()
   await expect(query('select 1')).rejects.toThrow(/timeout/i)
