@@ -18,7 +18,11 @@ import type { Step, Turn } from './turn.ts'
 
 const INBOX_MAX = 1_000
 const SENDS_DEFAULT_MAX = 64
+
+// After a full socket it settles at the end of a turn again, and not beside one that is in progress:
+// of that nothing is durable yet.
 const FULL_SOCKET_WAIT_MS = 20
+const NOTHING: Step = () => undefined
 
 interface SessionParts {
   readonly sender: Sender
@@ -90,7 +94,7 @@ export function createSession(parts: SessionParts) {
     const ack = receiver.takeAck()
     if (ack) link.send({ $case: 'ack', value: ack })
     clearTimeout(timer)
-    if (!sender.pump(link, sendsMax)) timer = setTimeout(settle, FULL_SOCKET_WAIT_MS)
+    if (!sender.pump(link, sendsMax)) timer = setTimeout(() => enter(NOTHING), FULL_SOCKET_WAIT_MS)
     link.waits(sender.isWaiting())
     granting.run()
   }
