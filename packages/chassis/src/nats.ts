@@ -74,25 +74,26 @@ export async function connectNats(
     for (const listener of listeners) listener()
   }
 
+  const again = () => void keepTrying({ dial, signal: closing.signal, adopt })
+
   function adopt(live: NatsConnection) {
     connection = live
     interests.moveTo(live)
     wentUp('NATS is connected')
-    const down = () => {
-      isUp = false
-    }
+    const down = () => void (isUp = false)
     const up = () => {
       if (isAsSafeAsAsked(live, url)) return wentUp('NATS is connected again')
       log.error('NATS answers without TLS: not taken')
-      void live.close().then(() => keepTrying({ dial, signal: closing.signal, adopt }))
+      void live.close()
     }
-    void follow(live, log, { up, down })
+    // Once closed, by us or by the library, it does not come back by itself.
+    void follow(live, log, { up, down }).then(again)
   }
 
   openMeter('nats').gauge('twotick.nats.connected', '1: the bus is there', () => (isUp ? 1 : 0))
   const first = await dial()
   if (first !== undefined) adopt(first)
-  else void keepTrying({ dial, signal: closing.signal, adopt })
+  else again()
 
   return {
     isConnected: () => isUp,
@@ -183,6 +184,9 @@ async function tryToConnect(
       timeout: CONNECT_TIMEOUT_MS,
       reconnect: true,
       maxReconnectAttempts: -1,
+      // By default the second refusal ends it for good, be it weeks after the first: while its
+      // configuration is being changed, a server may refuse what it takes again a second later.
+      ignoreAuthErrorAbort: true,
       reconnectTimeWait: RECONNECT_MS,
       // A stopped server is found out within 6 s.
       pingInterval: 2_000,

@@ -1,4 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { requireBinary } from '../../../scripts/servers/binaries.ts'
+import { launch } from '../../../scripts/servers/launch.ts'
+import { serverUser } from '../../../scripts/servers/unprivileged.ts'
 import { startNats, type TestServer } from '../../../test/servers.ts'
 import { type Bus, connectNats, createLog } from '../src/index.ts'
 
@@ -59,6 +65,39 @@ test('killed and back: published meanwhile is dropped, subscriptions are there a
   bus.publish('bell', bytes('heard'))
   await expect.poll(() => texts).toEqual(['heard'])
 })
+
+test('refused by NATS for a while, it is connected again once it is taken', async () => {
+  const bus = await open()
+  const texts = collect(bus, 'bell')
+  await bus.flush()
+  await server.kill()
+  const folder = mkdtempSync(join(tmpdir(), 'twotick-nats-'))
+  const logFile = join(folder, 'log')
+  const locked = await startLocked(new URL(server.url).port, logFile)
+  const refusals = () => readFileSync(logFile, 'utf8').split('authentication error').length - 1
+  await expect.poll(refusals, { timeout: 5_000 }).toBeGreaterThan(2)
+  expect(bus.isConnected()).toBe(false)
+  await locked.stop()
+  rmSync(folder, { recursive: true })
+  await server.restart()
+  await expect.poll(() => bus.isConnected(), { timeout: 3_000 }).toBe(true)
+  bus.publish('bell', bytes('heard'))
+  await expect.poll(() => texts).toEqual(['heard'])
+})
+
+/** A NATS that takes nobody without a password. */
+function startLocked(port: string, logFile: string) {
+  return launch({
+    name: 'nats-server',
+    command: requireBinary('nats-server'),
+    args: ['--addr', '127.0.0.1', '--port', port, '--user', 'other', '--pass', 'other'],
+    readyLine: 'Server is ready',
+    stopSignal: 'SIGINT',
+    orphanSignal: 'KILL',
+    user: serverUser(),
+    logFile,
+  })
+}
 
 test('a service starts while NATS is down, says why once, and is connected when it comes', async () => {
   await server.kill()
