@@ -24,9 +24,9 @@ async function rowCount(accountId: string): Promise<number> {
   return rows.length
 }
 
-function sendShortLived(from: TestDevice, to: TestDevice, text: string) {
+function sendShortLived(from: TestDevice, to: TestDevice, text: string, lifetimeS = 1) {
   const account = to.address.accountId
-  return from.device.send({ to: { account }, body: bytes(text), lifetimeS: 1 })
+  return from.device.send({ to: { account }, body: bytes(text), lifetimeS })
 }
 
 it('nobody had it: one notice, Missed with the range, and what is behind it arrives', async () => {
@@ -64,10 +64,12 @@ it('one device had it: no notice, the laggard is told Missed', async () => {
   const dave = await newAccount(relay.url, 'dave')
   const laptop = await linkDevice(relay.url, dave)
   open.push(carol, dave, laptop)
-  const sent = await sendShortLived(carol, dave, 'short')
+  // Long enough for the ack to come first on a busy machine too.
+  const sent = await sendShortLived(carol, dave, 'short', 5)
   expect((await sent.delivered).delivered).toEqual([dave.address.accountId])
   await waitFor(async () => (await rowCount(dave.address.accountId)) === 0, {
     what: 'the row expired',
+    deadlineMs: 30_000,
   })
   await laptop.open()
   expect(laptop.missed).toEqual([{ firstSeq: 1, lastSeq: 1 }])

@@ -75,11 +75,19 @@ function numbersTo(last: number): number[] {
   return Array.from({ length: last }, (_, index) => index + 1)
 }
 
+/** Who found no gateway waits for a random time, up to 30 s in the end: luck, and not the relay's. */
+function dialAgain(): void {
+  for (const { device } of pairs.flatMap(({ from, to }) => [from, to])) {
+    if (!device.isConnected()) device.redial()
+  }
+}
+
 /** Traffic before, during and after the fault; then what must hold. */
 async function underTraffic(label: string, fault: () => Promise<void>): Promise<void> {
   const traffic = startTraffic(label)
   await sleep(500)
   await fault()
+  dialAgain()
   await sleep(500)
   await traffic.end()
   const isThere = (pair: Pair) => received(pair, label).length >= (traffic.sent.get(pair) ?? 0)

@@ -12,11 +12,11 @@ beforeAll(async () => {
 })
 afterAll(() => postgres.stop())
 
-async function query(text: string) {
+async function query(text: string, timeoutMs = 10_000) {
   const client = new pg.Client({
     connectionString: postgres.database.url,
-    connectionTimeoutMillis: 500,
-    query_timeout: 500,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
   })
   client.on('error', () => undefined)
   try {
@@ -53,7 +53,7 @@ test('Postgres: killed, all of it dies, also a process that hears of nothing', a
 
 test('Postgres: paused it answers nothing, resumed it does', async () => {
   postgres.pause()
-  await expect(query('select 1')).rejects.toThrow(/timeout/i)
+  await expect(query('select 1', 500)).rejects.toThrow(/timeout/i)
   postgres.resume()
   await waitFor(() => query('select 1'))
 })

@@ -53,14 +53,22 @@ test('without a verdict in time a question fails, and says whether it was sent',
 })
 
 test('the deadline is each question’s own', async () => {
-  const inFlight = createInFlight<string, number>(bounds, nothing)
-  const early = ask(inFlight, 'early', 1)!
-  early.answer.catch(nothing)
-  await wait(12)
-  const late = ask(inFlight, 'late', 1)!
-  await expect(early.answer).rejects.toBeInstanceOf(Failure)
-  expect(inFlight.has(late.question.id)).toBe(true)
-  await expect(late.answer).rejects.toBeInstanceOf(Failure)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  try {
+    const inFlight = createInFlight<string, number>(bounds, nothing)
+    const early = ask(inFlight, 'early', 1)!
+    const isEarlyOver = expect(early.answer).rejects.toBeInstanceOf(Failure)
+    vi.advanceTimersByTime(12)
+    const late = ask(inFlight, 'late', 1)!
+    const isLateOver = expect(late.answer).rejects.toBeInstanceOf(Failure)
+    vi.advanceTimersByTime(10)
+    await isEarlyOver
+    expect(inFlight.has(late.question.id)).toBe(true)
+    vi.advanceTimersByTime(12)
+    await isLateOver
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('all are rejected oldest first', async () => {

@@ -47,11 +47,12 @@ test('each question gets its own verdict, and one turn’s questions share a fra
 })
 
 test('a frame may be answered in parts, and a later one before it', async () => {
+  const held = Promise.withResolvers<undefined>()
   const server = await serve({
     write: async (request, answer) => {
       const { verdicts } = ackedReply(request)
       for (const verdict of verdicts.reverse()) {
-        if (ackedSeq(verdict) === 1) await wait(50)
+        if (ackedSeq(verdict) === 1) await held.promise
         answer({ epoch: 'e', verdicts: [verdict] })
       }
     },
@@ -59,12 +60,13 @@ test('a frame may be answered in parts, and a later one before it', async () => 
   const stream = openStream(server.port)
   await stream.send(0)
   const order: (number | undefined)[] = []
-  const first = [1, 2].map((seq) =>
+  const [one, two] = [1, 2].map((seq) =>
     stream.send(seq).then((verdict) => order.push(ackedSeq(verdict))),
   )
-  await wait(5)
-  const second = stream.send(3).then((verdict) => order.push(ackedSeq(verdict)))
-  await Promise.all([...first, second])
+  await two
+  await stream.send(3).then((verdict) => order.push(ackedSeq(verdict)))
+  held.resolve(undefined)
+  await one
   expect(order).toEqual([2, 3, 1])
 })
 
@@ -102,10 +104,10 @@ test('one frame at a time: one without any answer holds up the next until its de
     write: (request, answer) =>
       request.acks[0]?.seq === 1 ? new Promise(nothing) : ackAll(request, answer),
   })
-  const stream = openStream(server.port, { holdsUp: () => true, deadlineMs: 400 })
+  const stream = openStream(server.port, { holdsUp: () => true, deadlineMs: 2_000 })
   await stream.send(0)
   const first = stream.send(1).catch((failure: Failure) => failure.hadNoEffect)
-  await wait(150)
+  await wait(1_000)
   // Never sent before the first one's deadline, and in time for its own.
   expect(ackedSeq(await stream.send(2))).toBe(2)
   expect(await first).toBe(false)
@@ -225,7 +227,8 @@ test('no verdict in time: the question fails as unknown, the stream stays', asyn
     write: (request, answer) =>
       request.acks[0]?.seq === 1 ? new Promise(nothing) : ackAll(request, answer),
   })
-  const stream = openStream(server.port, { deadlineMs: 200 })
+  const stream = openStream(server.port)
+  await stream.send(0)
   await expect(stream.send(1)).rejects.toMatchObject({
     code: 'DEADLINE_EXCEEDED',
     hadNoEffect: false,

@@ -33,7 +33,7 @@ function keepWriteStream(port: number) {
 test('a server that comes later is no warning, and one that leaves is', async () => {
   const port = await freePort()
   const { onOpen, onBroken, warnings } = keepWriteStream(port)
-  await vi.waitFor(() => expect(onBroken).toHaveBeenCalledTimes(3), 5_000)
+  await vi.waitFor(() => expect(onBroken.mock.calls.length).toBeGreaterThan(2), 5_000)
   const server = await serveStore({}, `127.0.0.1:${port}`)
   await vi.waitFor(() => expect(onOpen).toHaveBeenCalledOnce(), 5_000)
   expect(warnings()).toEqual([])

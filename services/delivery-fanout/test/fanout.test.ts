@@ -55,6 +55,7 @@ async function startFanout(environment: Record<string, string> = {}): Promise<vo
   const config = readConfig(configSchema, {
     TWOTICK_NATS_URL: nats.url,
     TWOTICK_REDIS_URL: redisServer.url,
+    TWOTICK_PRESENCE_BUDGET_MS: '10000', // a Redis that is there is waited for, however busy the machine
     ...environment,
   })
   await start(config, scope)
@@ -195,14 +196,14 @@ test('Redis stopped or not answering: every gateway is rung; and its own again a
   const bob = newAccount()
   await connected(bob, [g1])
   const [at1, atAll] = await hear(`gateway.${g1}`, 'gateways')
-  await startFanout()
+  await startFanout({ TWOTICK_PRESENCE_BUDGET_MS: '100' })
   const headsAtAll = () => atAll!.flatMap((event) => event.mailboxes.map((rung) => rung.headSeq))
 
   redisServer.pause()
   const pausedAt = performance.now()
   publishAppended(bob, 1)
   await waitFor(() => headsAtAll().includes(1), { what: 'everybody to be rung: Redis paused' })
-  expect(performance.now() - pausedAt).toBeLessThan(500)
+  expect(performance.now() - pausedAt).toBeLessThan(2_000)
   publishAppended(bob, 2)
   await waitFor(() => headsAtAll().includes(2))
   redisServer.resume()
@@ -238,7 +239,7 @@ test('a flood is bounded: the oldest is dropped, and when it is over every devic
   const resyncs = () => atAll!.filter((event) => event.resync).length
   await startFanout({
     TWOTICK_PENDING_BYTES_MAX: '1048576',
-    TWOTICK_PRESENCE_BUDGET_MS: '400',
+    TWOTICK_PRESENCE_BUDGET_MS: '2000',
   })
   await waitFor(() => resyncs() === 1)
   redisServer.pause() // the first batch waits; all else piles up
