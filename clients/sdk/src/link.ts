@@ -1,15 +1,11 @@
-// One WebSocket to the gateway: frames out, frames in, and the heartbeat. Both sides end a
-// connection that was silent for 35 s; so this side pings once it has said or heard nothing for 15.
-// While the relay owes a word, this side's patience is shorter (patience.ts).
+// One WebSocket to the gateway: frames out, frames in, and what ends it: silence (heart.ts), or that
+// the relay owes a word for too long (patience.ts).
 
 import { Down, Up } from '@twotick/protocol'
+import { createHeart } from './heart.ts'
 import { createPatience, PATIENCE_MS } from './patience.ts'
 
 export const SUBPROTOCOL = 'twotick.v1'
-
-const SILENCE_MS = 35_000
-const PING_AFTER_MS = 15_000
-const HANDSHAKE_MS = 10_000
 
 export type UpFrame = NonNullable<Up['frame']>
 export type DownFrame = NonNullable<Down['frame']>
@@ -98,41 +94,5 @@ function decode(data: unknown): DownFrame | undefined {
   } catch {
     // What cannot be decoded ends the link: there is nobody to tell but the gateway itself.
     return undefined
-  }
-}
-
-interface HeartOptions {
-  ping(number: number): void
-  close(): void
-}
-
-function createHeart({ ping, close }: HeartOptions) {
-  let heardAtMs = Date.now()
-  let saidAtMs = Date.now()
-  let pinged = 0
-  let pingAfterMs = PING_AFTER_MS
-  let silenceMs = SILENCE_MS
-  const handshake = setTimeout(close, HANDSHAKE_MS)
-  let timer: ReturnType<typeof setInterval> | undefined
-
-  function beat(): void {
-    const nowMs = Date.now()
-    if (nowMs - heardAtMs >= silenceMs) close()
-    else if (nowMs - Math.min(heardAtMs, saidAtMs) >= pingAfterMs) ping((pinged += 1))
-  }
-
-  return {
-    heard: () => void (heardAtMs = Date.now()),
-    said: () => void (saidAtMs = Date.now()),
-    opened(givenMs: number) {
-      clearTimeout(handshake)
-      silenceMs = givenMs || SILENCE_MS
-      pingAfterMs = Math.min(PING_AFTER_MS, silenceMs / 2)
-      timer ??= setInterval(beat, pingAfterMs / 5)
-    },
-    stop() {
-      clearTimeout(handshake)
-      clearInterval(timer)
-    },
   }
 }
