@@ -49,6 +49,16 @@ test('who would wait too long is sent away at once, for as long as the others ta
   expect(Number.isInteger(openings.awayMs())).toBe(true)
 })
 
+test('nobody is kept away for long by those who were sent away and never came back', async () => {
+  const openings = createOpenings(PER_SECOND)
+  await come(openings, 10_000)
+  expect(openings.awayMs()).toBe(120_000)
+  await after(122_000)
+  const got = await come(openings, 30)
+  expect(got).toContain('away')
+  expect(openings.awayMs()).toBeLessThan(2_500)
+})
+
 test('nobody waits longer for those that are under way and take for ever', async () => {
   const openings = createOpenings(100)
   const got = await come(openings, 20)

@@ -33,8 +33,7 @@ export function createOpenings(perSecond: number): Openings {
   let open = 0
   let nextAt = -Infinity
   let timer: NodeJS.Timeout | undefined
-  /** Sent away, less those that had their turn since: about how many are still to come back. */
-  let away = 0
+  const away = countAway(everyMs)
 
   function leftMs(): number {
     const now = performance.now()
@@ -45,7 +44,7 @@ export function createOpenings(perSecond: number): Openings {
   function begin(): Turn {
     nextAt += everyMs
     open += 1
-    away = Math.max(0, away - 1)
+    away.cameBack()
     return {
       leave(isOpened) {
         open -= 1
@@ -76,7 +75,7 @@ export function createOpenings(perSecond: number): Openings {
         resolve(turn)
       }
       const late = setTimeout(() => {
-        away += 1
+        away.add()
         settle(undefined)
       }, WAIT_MS_MAX)
       waiting.add(settle)
@@ -87,13 +86,33 @@ export function createOpenings(perSecond: number): Openings {
   return {
     async enter() {
       if (leftMs() + waiting.size * everyMs <= WAIT_MS_MAX) return wait()
-      away += 1
+      away.add()
       return undefined
     },
     awayMs() {
       const [least, most] = AWAY_MS
-      const ms = AWAY_LONGER * (leftMs() + (waiting.size + away) * everyMs)
+      const ms = AWAY_LONGER * (leftMs() + (waiting.size + away.count()) * everyMs)
       return Math.round(Math.min(most, Math.max(least, ms)))
+    },
+  }
+}
+
+/**
+ * Sent away, less those that had their turn since: about how many are still to come back. Whoever has
+ * not when the longest wait is over is not waited for: he came to another gateway, or never will.
+ */
+function countAway(everyMs: number) {
+  const [, longestMs] = AWAY_MS
+  let count = 0
+  let addedAt = -Infinity
+  return {
+    count: () => count,
+    cameBack: () => void (count = Math.max(0, count - 1)),
+    add(): void {
+      const now = performance.now()
+      if (now - addedAt > longestMs) count = 0
+      count = Math.min(count + 1, longestMs / everyMs)
+      addedAt = now
     },
   }
 }
