@@ -57,7 +57,12 @@ export function createInbox({ rows, enter, handled, failed }: InboxOptions): Inb
   }
 
   function run(): void {
-    running ??= handOut().finally(() => (running = undefined))
+    if (running || !waiting[0] || handlers.size === 0 || stopping.signal.aborted) return
+    // And again: something may have come between its last look and its end.
+    running = handOut().finally(() => {
+      running = undefined
+      run()
+    })
   }
 
   return {
