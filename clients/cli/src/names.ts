@@ -15,7 +15,7 @@ export interface Recipient {
 }
 
 export function groupName(conversationId: string): string {
-  return GROUP + conversationId.slice(0, GROUP_CHARACTERS)
+  return GROUP + printable(conversationId.slice(0, GROUP_CHARACTERS))
 }
 
 /** Who or what is meant. Throws CommandError where there is no such thing. */

@@ -50,6 +50,19 @@ test('a stale roster is tried again by itself, five times', () => {
   expect(happenings.map(({ type }) => type)).toEqual(['rejected', 'done'])
 })
 
+test('each of many resends has its own tries', () => {
+  // Goal: what is resent to everybody in a group meets as many stale rosters, and reaches them all.
+  const { reject, book, attempt, happenings } = world()
+  const stale = { code: RefusalCode.ROSTER_STALE }
+  for (let member = 1; member <= 8; member += 1) {
+    reject(stale, { ...attempt, again: { accountId: `member${member}`, deviceIds: [] } })
+  }
+  expect(happenings).toEqual([])
+  expect(book.wishes.size).toBe(8)
+  reject(stale, { ...attempt, again: { accountId: 'bob', deviceIds: [], rosterTries: 5 } })
+  expect(happenings).toMatchObject([{ type: 'undelivered', undelivered: { accountId: 'bob' } }])
+})
+
 test('a rate limit is surfaced for a message, and waited for by a resend', () => {
   // Goal: no hidden reordering of messages; a resend is not lost to a limit that passes.
   const limited = { code: RefusalCode.RATE_LIMITED, retryAfterMs: 30_000 }

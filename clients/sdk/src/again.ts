@@ -29,14 +29,22 @@ export function enterRejected(
   dropAttempt(entering, attempt.no)
   const before = book.messages.get(attempt.messageNo)
   if (!before) return
+  const {
+    accountId,
+    deviceIds,
+    rosterTries = 0,
+  } = attempt.again ?? { accountId: '', deviceIds: [] }
+  const isResend = accountId !== ''
+  const isStale = refusal.code === RefusalCode.ROSTER_STALE
   const message: OutgoingMessage = {
     ...before,
     maybeStored: before.maybeStored === true || attempt.madeInEpoch !== epoch,
     attempts: before.attempts.filter((no) => no !== attempt.no),
-    rosterTries: before.rosterTries + (refusal.code === RefusalCode.ROSTER_STALE ? 1 : 0),
+    rosterTries: before.rosterTries + (isStale && !isResend ? 1 : 0),
   }
-  const { accountId, deviceIds } = attempt.again ?? { accountId: '', deviceIds: [] }
-  const waitMs = waitBeforeAgain(refusal, message, accountId !== '')
+  // A message may be sent again to each of many: that they are all stale once is no try too many.
+  const tries = isResend ? rosterTries + (isStale ? 1 : 0) : message.rosterTries
+  const waitMs = waitBeforeAgain(refusal, tries, isResend)
   if (waitMs === undefined) {
     close(entering, message, { accountId, attemptNo: attempt.no, refusal })
     return
@@ -45,13 +53,14 @@ export function enterRejected(
   const reach: Reach = { at: 'waiting', attemptNo: 0 }
   keepMessage(entering, awaits ? withReach(message, accountId, reach) : message)
   const notBeforeMs = waitMs === 0 ? 0 : book.now() + waitMs
-  keepWish(entering, { messageNo: message.no, accountId, deviceIds, notBeforeMs })
+  const wish = { messageNo: message.no, accountId, deviceIds, notBeforeMs }
+  keepWish(entering, isResend ? { ...wish, rosterTries: tries } : wish)
 }
 
 /** How long to wait before a rejected attempt is made again by itself; undefined: it is not. */
-function waitBeforeAgain(refusal: RefusedSend, message: OutgoingMessage, isResend: boolean) {
+function waitBeforeAgain(refusal: RefusedSend, rosterTries: number, isResend: boolean) {
   if (refusal.code === RefusalCode.ROSTER_STALE) {
-    return message.rosterTries <= ROSTER_TRIES_MAX ? 0 : undefined
+    return rosterTries <= ROSTER_TRIES_MAX ? 0 : undefined
   }
   const passes = isResend && PASSING.includes(refusal.code)
   return passes ? Math.max(refusal.retryAfterMs, PASSING_WAIT_MS) : undefined

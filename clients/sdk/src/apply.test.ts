@@ -66,6 +66,19 @@ test('nobody speaks for another account, but for devices of the own one', async 
   })
 })
 
+test('a conversation that an original names can be one', async () => {
+  // Goal: what the application answers into is not any text of whoever may write to this account.
+  const { apply } = device()
+  const conversation = '11111111-1111-4111-8111-111111111111'
+  const named = (text: string) => envelope(1, { deviceId: 1, no: 1, conversation: text })
+  for (const text of ['', 'x', '\u001b[2J', `${conversation}\u0000`]) {
+    expect((await apply(await named(text))).as).toBe('failure')
+  }
+  expect(await apply(await named(conversation))).toMatchObject({
+    message: { to: { conversation } },
+  })
+})
+
 test('own sends and what is for other devices are nothing', async () => {
   // Goal: they move the position on, no more.
   const { apply, seen } = device()

@@ -1,7 +1,8 @@
 // One envelope on this device: nothing, a message, or a failure. It is applied once under its own
 // name and under the original's, if it names one; both are remembered for 60 days.
 
-import { addressKey, type Address, type Entry, type Envelope } from '@twotick/protocol'
+import { addressKey, isConversationId } from '@twotick/protocol'
+import type { Address, Entry, Envelope } from '@twotick/protocol'
 import type { Codec, Content } from './codec.ts'
 import type { Message, To } from './storage.ts'
 import type { Turn } from './turn.ts'
@@ -50,7 +51,10 @@ function nameOf(sender: Address, no: number): string {
 async function decode(codec: Codec, envelope: Envelope, own: Address): Promise<Content | Error> {
   try {
     const content = await codec.decode(envelope)
-    const named = content.original?.accountId
+    const { accountId: named, conversation } = content.original ?? {}
+    if (conversation !== undefined && !isConversationId(conversation)) {
+      return new Error('names a conversation that cannot be one')
+    }
     const sender = envelope.sender?.accountId
     if (named === undefined || named === sender || sender === own.accountId) return content
     return new Error('names an original of another account')

@@ -60,3 +60,31 @@ test('what is encoded fits a frame, whatever its number; what does not is refuse
     }),
   )
 })
+
+test('a device that was linked since the roster was kept gets what is sent to it again', async () => {
+  // Goal: a device is gone only if the directory says so.
+  const members = [{ accountId, dormant: false }]
+  const rosterOf = (...ids: number[]) => ({
+    version: ids.length,
+    members,
+    devices: ids.map((deviceId) => ({ accountId, deviceId })),
+  })
+  let fetched = 0
+  const grown = {
+    get: () => Promise.resolve(rosterOf(1)),
+    fetch: () => {
+      fetched += 1
+      return Promise.resolve(rosterOf(1, 2))
+    },
+  } as unknown as Rosters
+  const content = { body: new Uint8Array() }
+  const sendTo = (...deviceIds: number[]) =>
+    encode({ ...base, content, deviceIds }, { own, rosters: grown, codec: codecOf([1]) })
+  expect((await sendTo(1))?.rosterVersion).toBe(1)
+  expect(fetched).toBe(0)
+  expect((await sendTo(2))?.payload.parts).toMatchObject([
+    { address: { deviceId: 1 }, ciphertext: { length: 0 } },
+    { address: { deviceId: 2 }, ciphertext: { length: 1 } },
+  ])
+  expect(await sendTo(3)).toBeUndefined()
+})

@@ -44,7 +44,9 @@ async function toDraft(outgoing: Outgoing, options: EncodeOptions) {
     const payload = toPayload(await codec.encode(content, []))
     return { ...base, rosterVersion: 0, accounts, payload } satisfies Draft
   }
-  const roster = await rosters.get(to)
+  const kept = await rosters.get(to)
+  // One that was linked since then is not in it: ask, before saying that it is gone.
+  const roster = deviceIds.every((id) => hasDevice(kept, to, id)) ? kept : await rosters.fetch(to)
   const devices = roster.devices.filter((device) => isMeant(device, to, deviceIds))
   if (deviceIds.length > 0 && devices.length === 0) return undefined
   const encoded = await codec.encode(content, codec.perDevice ? devices : [])
@@ -77,6 +79,10 @@ function refuseTooLarge({ ciphertext, parts }: Payload): void {
 function isMeant(device: Address, to: To, deviceIds: readonly number[]): boolean {
   if (deviceIds.length === 0) return true
   return 'account' in to && device.accountId === to.account && deviceIds.includes(device.deviceId)
+}
+
+function hasDevice({ devices }: Roster, to: To, deviceId: number): boolean {
+  return devices.some((device) => isMeant(device, to, [deviceId]))
 }
 
 const NOTHING: Uint8Array = new Uint8Array()

@@ -14,6 +14,7 @@ import { numberKey, type OutgoingMessage, type Storage, type Wish } from './stor
 import type { Step } from './turn.ts'
 
 const RETRY_MS = 5_000
+const DAY_MS = 86_400_000
 
 interface GrantingOptions {
   readonly own: Address
@@ -40,7 +41,7 @@ export function createGranting(options: GrantingOptions) {
     isRunning = true
     for (const wish of book.wishes.values()) {
       if (isStopped) break
-      if (wish.notBeforeMs > book.now()) continue
+      if (!isDue(wish, book.now())) continue
       try {
         await grant(wish, options)
       } catch {
@@ -75,6 +76,11 @@ export function createGranting(options: GrantingOptions) {
   }
 }
 
+/** Nobody is told to wait for a day: that was another clock. */
+function isDue({ notBeforeMs }: Wish, nowMs: number): boolean {
+  return notBeforeMs <= nowMs || notBeforeMs > nowMs + DAY_MS
+}
+
 async function grant(wish: Wish, options: GrantingOptions): Promise<void> {
   const { book, storage, sender, enter } = options
   const message = book.messages.get(wish.messageNo)
@@ -83,11 +89,11 @@ async function grant(wish: Wish, options: GrantingOptions): Promise<void> {
   const draft = await tryEncode(wish, message, { ...options, body })
   if (draft === undefined) return giveUp(wish, options, 'its device is gone')
   if (draft instanceof RefusedError) return giveUp(wish, options, draft)
-  const { accountId, deviceIds } = wish
+  const { accountId, deviceIds, rosterTries = 0 } = wish
   await enter((turn) => {
     const entering = { book, turn, happenings: [] }
     if (isMoot(book, wish)) dropWish(entering, wish)
-    else sender.addAgain(turn, wish, { ...draft, again: { accountId, deviceIds } })
+    else sender.addAgain(turn, wish, { ...draft, again: { accountId, deviceIds, rosterTries } })
   })
 }
 

@@ -40,6 +40,8 @@ export function createRosters({ own, storage, directory, enter }: RostersOptions
       const kept = known.get(keyOf(to)) ?? (await storage.read('roster', keyOf(to)))
       return kept ?? fetch(to)
     },
+    /** What the directory says now. */
+    fetch,
     /** The directory has just told this conversation's roster. */
     async learn(conversation: Conversation): Promise<void> {
       const to = { conversation: conversation.conversationId }

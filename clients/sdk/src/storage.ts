@@ -50,8 +50,11 @@ export interface Attempt {
   /** The trace that it asks for, as it goes to the relay. */
   readonly trace?: Uint8Array
   /** What it was made for, where it is not the message's first. */
-  readonly again?: { readonly accountId: string; readonly deviceIds: readonly number[] }
+  readonly again?: Again
 }
+
+/** What an attempt repeats: of the wish that it was. */
+type Again = Pick<Wish, 'accountId' | 'deviceIds' | 'rosterTries'>
 
 /** The bytes of an attempt; kept until its first tick, and sent again unchanged. */
 export interface Payload {
@@ -97,6 +100,7 @@ export interface Wish {
   readonly accountId: string // '': everybody whom the message was for
   readonly deviceIds: readonly number[] // empty: every device
   readonly notBeforeMs: number
+  readonly rosterTries?: number // of a resend, which counts its own
 }
 
 /** A message in the inbox: durable, until a handler has had it. */
