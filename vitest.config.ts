@@ -28,6 +28,7 @@ export default defineConfig({
             'test/{chaos,docs,ledger,mutants,promise,simulation}/**/*.test.ts',
           ],
           testTimeout: HANGS_MS,
+          hookTimeout: HANGS_MS,
         },
       },
       {

@@ -58,21 +58,22 @@ process.on('exit', () => {
 export async function launch(spec: ServerSpec): Promise<ServerProcess> {
   let current = await begin(spec)
   const isRunning = () => running.has(current)
-  const end = async (signal: () => unknown) => {
+  const end = async (signal: () => void) => {
     if (!isRunning()) return
     signal()
     await current.exited
   }
   const kill = async () => {
     if (!isRunning()) return
-    let family: number[] = []
-    await end(() => (family = signalTree(current.pid, 'SIGKILL')))
+    if (!isRunning()) return
+    const family = signalTree(current.pid, 'SIGKILL')
     // Orphans take a moment to die, and hold what a restart needs (Postgres' shared memory).
     const deadline = performance.now() + KILLED_MS
     while (family.some(isAlive)) {
       if (performance.now() > deadline) throw new Error(`${spec.name} does not die of SIGKILL`)
       await sleep(1)
     }
+    await current.exited
   }
   const stop = async () => {
     if (!isRunning()) return

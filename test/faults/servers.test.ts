@@ -44,7 +44,7 @@ test('Postgres: killed, all of it dies, also a process that hears of nothing', a
     client.on('error', () => undefined)
     await client.connect()
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-    process.kill(rows[0]?.pid ?? 0, 'SIGSTOP')
+    process.kill(rows[0]!.pid, 'SIGSTOP')
     await postgres.kill() // returns once all of it is dead
     await postgres.restart()
   }

@@ -117,7 +117,9 @@ describe.skipIf(missing !== undefined)('a real Prometheus', () => {
       (await rulesNow())
         .filter(({ health, state }) => health !== 'ok' || state !== 'inactive')
         .map(({ name, state }) => `${name} ${state}`)
-    expect((await rulesNow()).length).toBeGreaterThan(0)
+    const rules = await rulesNow()
+    expect(rules.length).toBeGreaterThan(0)
+    expect(rules.filter(({ health, state }) => health !== 'ok' || state === 'firing')).toEqual([])
     // One may be pending for a look, where the machine stood still.
     await expect.poll(unwell, { timeout: 30_000 }).toEqual([])
   })

@@ -118,6 +118,7 @@ it('beyond the bound of a minute nothing is traced, and the message goes all the
     const { code, out } = await sendTraced()
     expect(code).toBe(0)
     const [, traceId] = /trace {2}([0-9a-f]{32})/.exec(out) ?? []
+    expect(traceId).toBeDefined()
     await sleep(500) // by then its spans are here
     return receiver.spans.some((span) => span.traceId === traceId)
   }
