@@ -19,6 +19,8 @@ export interface NatsSettings {
   readonly pendingBytesMax?: number
   /** Of the server's authorities, if others than the services'. */
   readonly caFile?: string | undefined
+  /** How long a refused subscription waits for the next try, of all on a new connection. 30 s. */
+  readonly refusedMs?: number
 }
 
 export type HandleMessage = (data: Uint8Array, subject: string) => void
@@ -55,10 +57,10 @@ export async function connectNats(
   log: Logger,
   certificates?: Certificates,
 ): Promise<Bus> {
-  const { url, pendingBytesMax = 8 * 1_048_576 } = settings
+  const { url, pendingBytesMax = 8 * 1_048_576, refusedMs = 30_000 } = settings
   const warn = logSeldom(log)
   const dial = () => tryToConnect(url, { log, warn }, tlsOf(settings, certificates))
-  const interests = createInterests(log)
+  const interests = createInterests(log, refusedMs)
   const outflow = createOutflow(pendingBytesMax)
   const listeners: (() => void)[] = []
   const closing = new AbortController()
@@ -130,17 +132,19 @@ interface Interests {
   moveTo(connection: NatsConnection): void
 }
 
-function createInterests(log: Logger): Interests {
+function createInterests(log: Logger, refusedMs: number): Interests {
   const subscribers = new Set<(connection: NatsConnection) => void>()
   let connection: NatsConnection | undefined
   return {
     add(subject, handle, queue) {
       let live: { unsubscribe(): void } | undefined
-      const callback = (error: Error | null, message: Msg) => {
-        if (error !== null) log.warn({ error, subject }, 'NATS refuses a subscription')
-        else handle(message.data, message.subject)
-      }
       const subscribe = (to: NatsConnection) => {
+        const callback = (error: Error | null, message: Msg) => {
+          if (error === null) return handle(message.data, message.subject)
+          log.warn({ error, subject }, 'NATS refuses a subscription')
+          // The library has forgotten it: only another connection asks for it anew.
+          void wait(refusedMs, undefined, { ref: false }).then(() => to.close())
+        }
         live = to.subscribe(subject, { callback, ...(queue !== undefined && { queue }) })
       }
       subscribers.add(subscribe)

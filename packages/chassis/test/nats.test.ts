@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { requireBinary } from '../../../scripts/servers/binaries.ts'
 import { launch } from '../../../scripts/servers/launch.ts'
-import { serverUser } from '../../../scripts/servers/unprivileged.ts'
 import { startNats, type TestServer } from '../../../test/servers.ts'
 import { type Bus, connectNats, createLog } from '../src/index.ts'
 
@@ -12,16 +11,20 @@ const log = createLog('test', 'silent')
 let server: TestServer
 const buses: Bus[] = []
 
+let folder: string
+
 beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'twotick-nats-'))
   server = await startNats({ own: true })
 })
 
 afterEach(async () => {
   for (const bus of buses.splice(0)) await bus.drain()
   await server.stop()
+  rmSync(folder, { recursive: true })
 })
 
-async function open(settings: { pendingBytesMax?: number } = {}): Promise<Bus> {
+async function open(settings: { pendingBytesMax?: number; refusedMs?: number } = {}): Promise<Bus> {
   const bus = await connectNats({ url: server.url, ...settings }, log)
   buses.push(bus)
   return bus
@@ -71,32 +74,66 @@ test('refused by NATS for a while, it is connected again once it is taken', asyn
   const texts = collect(bus, 'bell')
   await bus.flush()
   await server.kill()
-  const folder = mkdtempSync(join(tmpdir(), 'twotick-nats-'))
-  const logFile = join(folder, 'log')
-  const locked = await startLocked(new URL(server.url).port, logFile)
-  const refusals = () => readFileSync(logFile, 'utf8').split('authentication error').length - 1
-  await expect.poll(refusals, { timeout: 5_000 }).toBeGreaterThan(2)
-  expect(bus.isConnected()).toBe(false)
-  await locked.stop()
-  rmSync(folder, { recursive: true })
+  const { port } = new URL(server.url)
+  const locked = await startNatsWith(['--port', port, '--user', 'other', '--pass', 'other'])
+  try {
+    const refusals = () => locked.log().split('authentication error').length - 1
+    await expect.poll(refusals, { timeout: 10_000 }).toBeGreaterThan(2)
+    expect(bus.isConnected()).toBe(false)
+  } finally {
+    await locked.stop()
+  }
   await server.restart()
-  await expect.poll(() => bus.isConnected(), { timeout: 3_000 }).toBe(true)
+  await expect.poll(() => bus.isConnected()).toBe(true)
   bus.publish('bell', bytes('heard'))
   await expect.poll(() => texts).toEqual(['heard'])
 })
 
-/** A NATS that takes nobody without a password. */
-function startLocked(port: string, logFile: string) {
-  return launch({
+test('a subscription that NATS refuses for a while is there again once it may be', async () => {
+  const rules = join(folder, 'rules.conf')
+  const may = (what: string) =>
+    writeFileSync(
+      rules,
+      `no_auth_user: us\nauthorization { users = [{ user: us, password: us,
+      permissions: { publish: ">", subscribe: ${what} } }] }`,
+    )
+  may('">"')
+  const { port } = new URL(server.url)
+  await server.kill()
+  const ruled = await startNatsWith(['--port', port, '--config', rules])
+  try {
+    const bus = await open({ refusedMs: 200 })
+    const texts = collect(bus, 'bell')
+    await bus.flush()
+    may('"other"')
+    process.kill(ruled.pid, 'SIGHUP')
+    await expect.poll(() => ruled.log()).toContain('Subscription Violation')
+    may('">"')
+    process.kill(ruled.pid, 'SIGHUP')
+    const hears = () => {
+      bus.publish('bell', bytes('heard'))
+      return texts.includes('heard')
+    }
+    await expect.poll(hears).toBe(true)
+  } finally {
+    await ruled.stop()
+  }
+})
+
+/** A NATS with rules of its own, on the port of the other one. */
+async function startNatsWith(args: string[]) {
+  const logFile = join(folder, 'log')
+  const started = await launch({
     name: 'nats-server',
     command: requireBinary('nats-server'),
-    args: ['--addr', '127.0.0.1', '--port', port, '--user', 'other', '--pass', 'other'],
+    args: ['--addr', '127.0.0.1', ...args],
     readyLine: 'Server is ready',
     stopSignal: 'SIGINT',
     orphanSignal: 'KILL',
-    user: serverUser(),
+    user: null,
     logFile,
   })
+  return Object.assign(started, { log: () => readFileSync(logFile, 'utf8') })
 }
 
 test('a service starts while NATS is down, says why once, and is connected when it comes', async () => {
