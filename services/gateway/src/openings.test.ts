@@ -53,10 +53,16 @@ test('nobody is kept away for long by those who were sent away and never came ba
   const openings = createOpenings(PER_SECOND)
   await come(openings, 10_000)
   expect(openings.awayMs()).toBe(120_000)
-  await after(122_000)
-  const got = await come(openings, 30)
-  expect(got).toContain('away')
-  expect(openings.awayMs()).toBeLessThan(2_500)
+  for (let minute = 1; minute <= 5; minute += 1) {
+    const got = await come(openings, 30)
+    expect(got).toContain('away')
+    for (let each = 0; each < 60; each += 1) {
+      await after(1_000)
+      leave(got)
+    }
+  }
+  await come(openings, 30)
+  expect(openings.awayMs()).toBeLessThan(10_000)
 })
 
 test('nobody waits longer for those that are under way and take for ever', async () => {

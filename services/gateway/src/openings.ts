@@ -99,20 +99,30 @@ export function createOpenings(perSecond: number): Openings {
 
 /**
  * Sent away, less those that had their turn since: about how many are still to come back. Whoever has
- * not when the longest wait is over is not waited for: he came to another gateway, or never will.
+ * not after the longest wait, or twice that, came to another gateway, or never will.
  */
 function countAway(everyMs: number) {
   const [, longestMs] = AWAY_MS
-  let count = 0
-  let addedAt = -Infinity
+  let [before, lately] = [0, 0]
+  let since = -Infinity
+
+  function turnOver(): void {
+    const now = performance.now()
+    if (now - since <= longestMs) return
+    before = now - since > 2 * longestMs ? 0 : lately
+    lately = 0
+    since = now
+  }
+
   return {
-    count: () => count,
-    cameBack: () => void (count = Math.max(0, count - 1)),
+    count: () => Math.min(before + lately, longestMs / everyMs),
+    cameBack(): void {
+      if (before > 0) before -= 1
+      else lately = Math.max(0, lately - 1)
+    },
     add(): void {
-      const now = performance.now()
-      if (now - addedAt > longestMs) count = 0
-      count = Math.min(count + 1, longestMs / everyMs)
-      addedAt = now
+      turnOver()
+      lately += 1
     },
   }
 }
