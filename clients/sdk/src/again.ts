@@ -11,6 +11,8 @@ import type { Attempt, OutgoingMessage, Reach, Rejection, Wish } from './storage
 
 const ROSTER_TRIES_MAX = 5
 const PASSING_WAIT_MS = 10_000
+/** A resend waits no longer, whatever it is told. */
+export const WAIT_MS_MAX = 86_400_000
 const PASSING: readonly RefusalCode[] = [
   RefusalCode.RATE_LIMITED,
   RefusalCode.MAILBOX_FULL,
@@ -42,7 +44,7 @@ export function enterRejected(
     attempts: before.attempts.filter((no) => no !== attempt.no),
     rosterTries: before.rosterTries + (isStale && !isResend ? 1 : 0),
   }
-  // A message may be sent again to each of many: that they are all stale once is no try too many.
+  // Each resend has its own tries: those of one message to many members may all be stale once.
   const tries = isResend ? rosterTries + (isStale ? 1 : 0) : message.rosterTries
   const waitMs = waitBeforeAgain(refusal, tries, isResend)
   if (waitMs === undefined) {
@@ -63,7 +65,8 @@ function waitBeforeAgain(refusal: RefusedSend, rosterTries: number, isResend: bo
     return rosterTries <= ROSTER_TRIES_MAX ? 0 : undefined
   }
   const passes = isResend && PASSING.includes(refusal.code)
-  return passes ? Math.max(refusal.retryAfterMs, PASSING_WAIT_MS) : undefined
+  if (!passes) return undefined
+  return Math.min(Math.max(refusal.retryAfterMs, PASSING_WAIT_MS), WAIT_MS_MAX)
 }
 
 interface Closing {

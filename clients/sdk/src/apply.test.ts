@@ -66,7 +66,7 @@ test('nobody speaks for another account, but for devices of the own one', async 
   })
 })
 
-test('a conversation that an original names can be one', async () => {
+test('an original that names no valid id of a conversation is a failure', async () => {
   // Goal: what the application answers into is not any text of whoever may write to this account.
   const { apply } = device()
   const conversation = '11111111-1111-4111-8111-111111111111'

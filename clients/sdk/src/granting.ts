@@ -3,7 +3,7 @@
 
 import { RefusalCode } from '@twotick/protocol'
 import type { Address } from '@twotick/protocol'
-import { enterGivenUp, isMoot, type RefusedSend } from './again.ts'
+import { enterGivenUp, isMoot, type RefusedSend, WAIT_MS_MAX } from './again.ts'
 import { dropWish, type Book, type Happening } from './book.ts'
 import type { Codec } from './codec.ts'
 import { encode } from './encode.ts'
@@ -14,7 +14,6 @@ import { numberKey, type OutgoingMessage, type Storage, type Wish } from './stor
 import type { Step } from './turn.ts'
 
 const RETRY_MS = 5_000
-const DAY_MS = 86_400_000
 
 interface GrantingOptions {
   readonly own: Address
@@ -76,9 +75,9 @@ export function createGranting(options: GrantingOptions) {
   }
 }
 
-/** Nobody is told to wait for a day: that was another clock. */
+/** No wish waits for longer than that: one that would was made under another clock. */
 function isDue({ notBeforeMs }: Wish, nowMs: number): boolean {
-  return notBeforeMs <= nowMs || notBeforeMs > nowMs + DAY_MS
+  return notBeforeMs <= nowMs || notBeforeMs > nowMs + WAIT_MS_MAX
 }
 
 async function grant(wish: Wish, options: GrantingOptions): Promise<void> {

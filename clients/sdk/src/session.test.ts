@@ -17,16 +17,18 @@ const ALICE = { accountId: '11111111-1111-4111-8111-111111111111', deviceId: 1 }
 const FULL_BYTES = 2 * 1024 * 1024
 const SLOW_MS = 100
 
-test('an ack waits for the storage also where the socket is full', async () => {
+test('acks and sends wait for the storage, also after the socket was full', async () => {
   const told: string[] = []
-  const acked = Promise.withResolvers<undefined>()
+  const over = Promise.withResolvers<undefined>()
   const memory = memoryStorage()
   const storage = {
     ...memory,
     async commit(changes: Parameters<typeof memory.commit>[0]) {
       await new Promise((resolve) => setTimeout(resolve, SLOW_MS))
       await memory.commit(changes)
-      if (changes.some(({ table }) => table === 'inbox')) told.push('durable')
+      for (const { table } of changes) {
+        if (table === 'inbox' || table === 'payload') told.push(`${table} is durable`)
+      }
     },
   }
   const relay = createModelRelay()
@@ -44,9 +46,9 @@ test('an ack waits for the storage also where the socket is full', async () => {
   const link: Link = {
     send(frame) {
       told.push(frame.$case)
-      if (frame.$case === 'ack') acked.resolve(undefined)
+      if (told.length === 4) over.resolve(undefined)
     },
-    bufferedBytes: () => FULL_BYTES,
+    bufferedBytes: () => (told.length === 0 ? FULL_BYTES : 0),
     opened: () => undefined,
     waits: () => undefined,
     close: () => undefined,
@@ -54,9 +56,11 @@ test('an ack waits for the storage also where the socket is full', async () => {
   relay.open(own, (frame) => parts.session.frame(frame, link))
   await parts.turns.enter(() => undefined)
   parts.session.frame({ $case: 'deliver', value: { entries: [entry(1)] } }, link)
-  await acked.promise
+  const body = Uint8Array.of(1)
+  void parts.outbox.send({ to: { account: ALICE.accountId }, body })
+  await over.promise
   parts.session.stop(new StoppedError('closed'))
-  expect(told).toEqual(['durable', 'ack'])
+  expect(told).toEqual(['inbox is durable', 'ack', 'payload is durable', 'send'])
 })
 
 function entry(seq: number): Entry {
