@@ -107,7 +107,7 @@ function createPair(up: Socket, down: Socket, impairment: () => Impairment): Pai
 
 /**
  * By a reset; a unix socket knows none, and one whose end is just going out takes none: Node would
- * leave it open for ever, and the other side would never hear of it.
+ * leave it open for ever, and not end either.
  */
 function cut(socket: Socket): void {
   const isEnding = socket.writableEnded && !socket.writableFinished
