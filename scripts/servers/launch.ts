@@ -65,7 +65,6 @@ export async function launch(spec: ServerSpec): Promise<ServerProcess> {
   }
   const kill = async () => {
     if (!isRunning()) return
-    if (!isRunning()) return
     const family = signalTree(current.pid, 'SIGKILL')
     // Orphans take a moment to die, and hold what a restart needs (Postgres' shared memory).
     const deadline = performance.now() + KILLED_MS

@@ -16,7 +16,7 @@ import { type Severed, sever } from './severed.ts'
 import { type RunningGateway, startWholeRelay, type WholeRelay } from './whole-relay.ts'
 
 /** 2 s, and as much as a busy machine may be late with timers and sockets. */
-const ENDED_MS_MAX = 3_500
+const ENDED_MS_MAX = 2_500
 
 let relay: WholeRelay
 let gateway: RunningGateway
